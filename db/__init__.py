@@ -1,0 +1,1 @@
+"""How to talk to one Postgres: connections, tables, SQL by noun, migrations."""

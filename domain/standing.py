@@ -1,0 +1,74 @@
+"""What readers get: standings with their ranks, sessions, and pages of both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+GLOBAL_BOARD = "global"
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """A player's place on a board.
+
+    `rank` is the standard competition rank, 1 + the number of players with a better total; `percentile` the share
+    (0..100) of the board's players whose total is not better. Both are None only while ranks are unavailable.
+    """
+
+    user_id: int
+    username: str
+    total_score: int
+    games_played: int
+    last_played: datetime
+    rank: int | None
+    percentile: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One played game with a score, as it was recorded; `played_at` is the time its id carries."""
+
+    id: UUID
+    user_id: int
+    score: int
+    game_mode: str | None
+    duration_seconds: int | None
+    played_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """The answer to a submission: the session, the player's standing after it, and whether it was there before."""
+
+    session: Session
+    standing: Standing
+    duplicate: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StandingPage:
+    """Standings of one board, best first. `position` counts the standings before the first one of the page."""
+
+    standings: Sequence[Standing]
+    position: int
+    total_count: int
+    has_next: bool
+    as_of: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SessionPage:
+    """Sessions of one player, newest first; `total_count` is the number of the player's sessions in all."""
+
+    sessions: Sequence[Session]
+    total_count: int
+    has_previous: bool
+    has_next: bool
+
+
+def percentile_of(rank: int, player_count: int) -> float:
+    """The share, 0..100, of `player_count` players whose total is not better than that of the player at `rank`."""
+    return 100.0 * (player_count - rank + 1) / player_count if player_count else 100.0

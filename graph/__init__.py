@@ -1,0 +1,1 @@
+"""The Strawberry schema of the public contract and the endpoint that serves it."""

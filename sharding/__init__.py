@@ -1,0 +1,1 @@
+"""Who owns which bucket, and how statements reach the owner: placement, map, router, coalescing writer."""
