@@ -28,6 +28,15 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Player:
+    """Who plays; `created_at` is when the service first saw them."""
+
+    user_id: int
+    username: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """One played game with a score, as it was recorded; `played_at` is the time its id carries."""
 

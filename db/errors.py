@@ -1,0 +1,73 @@
+"""What the driver raises, as the domain's errors: the one place that knows constraint names and SQLSTATEs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import asyncpg
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from domain.errors import BadUserInput, ShardboardError, Unavailable
+from domain.submission import SCORE_MAX
+
+# The statement did nothing and the same statement can work a moment later.
+_RETRYABLE = (
+    asyncpg.UniqueViolationError,  # the same submission id came in on another connection at the same time
+    asyncpg.DeadlockDetectedError,
+    asyncpg.SerializationError,
+    asyncpg.InvalidSQLStatementNameError,
+    asyncpg.InvalidCachedStatementError,
+)
+
+_GONE = (
+    OSError,
+    TimeoutError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InvalidAuthorizationSpecificationError,
+    asyncpg.ProtocolViolationError,  # PgBouncer's word for: no server, no slot, going down
+    asyncpg.InternalClientError,
+    asyncpg.PostgresSystemError,
+    PoolTimeoutError,
+    InterfaceError,
+    OperationalError,
+)
+
+
+@contextmanager
+def as_unavailable(shard: str) -> Iterator[None]:
+    """Turn everything that says "no answer" into `Unavailable`; all else passes."""
+    try:
+        yield
+    except ShardboardError:
+        raise
+    except _GONE as error:
+        raise Unavailable(f"Shard {shard} does not answer; try again with the same submissionId.") from error
+    except DBAPIError as error:
+        if error.connection_invalidated or isinstance(error.orig.__cause__ if error.orig else None, _GONE):
+            raise Unavailable(f"Shard {shard} does not answer; try again with the same submissionId.") from error
+        raise
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Whether the same statement, sent again, can succeed."""
+    return isinstance(error, _RETRYABLE)
+
+
+def refusal_of(error: asyncpg.PostgresError) -> ShardboardError | None:
+    """What a Postgres error that one submission caused by itself means to its client; None where it is none."""
+    if isinstance(error, asyncpg.CheckViolationError):
+        if error.constraint_name == "leaderboard_total_range":
+            return BadUserInput(
+                f"input.score would bring the player's total beyond ±{SCORE_MAX}, the exact integers of a JSON "
+                "number; nothing was recorded."
+            )
+        if error.constraint_name is None:
+            return Unavailable(
+                "There is no partition for the month of this session; run `shardboard sessions partitions`."
+            )
+    return None

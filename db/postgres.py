@@ -1,0 +1,193 @@
+"""How to talk to one Postgres: connections with the right options for what stands before it, and two ways to use them.
+
+`call` is for the hot, coalesced statements: one round trip, no transaction block, on raw asyncpg connections.
+`read` and `write` hand out SQLAlchemy connections for everything else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from secrets import token_hex
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+from sqlalchemy import make_url, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from db.errors import as_unavailable
+from db.tables import shard_info
+from domain.errors import OperatorError
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionLimits:
+    """The bounds of one Postgres's connections: sizes in connections, times in seconds."""
+
+    lanes: int = 4
+    pool_size: int = 4
+    connect_timeout_s: float = 2.0
+    statement_timeout_s: float = 3.0
+
+
+class _LaneConnection(asyncpg.Connection):  # type: ignore[misc]
+    """A connection that is handed back as it is: the hot statements leave nothing behind that a reset would clear."""
+
+    def get_reset_query(self) -> str:
+        """No reset, which would cost a round trip a batch."""
+        return ""
+
+
+class Postgres:
+    """One Postgres, reached through its PgBouncer or directly; `open` it before use, `close` it after."""
+
+    def __init__(self, name: str, url: str, limits: ConnectionLimits | None = None) -> None:
+        self.name = name
+        self._dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+        self._engine_url = make_url(url).set(drivername="postgresql+asyncpg")
+        self._limits = limits or ConnectionLimits()
+        self._opening = asyncio.Lock()
+        self._lanes: asyncpg.Pool | None = None
+        self._engine: AsyncEngine | None = None
+        self.incarnation: UUID | None = None
+
+    async def call(self, statement: str, *arguments: object, timeout_s: float | None = None) -> list[asyncpg.Record]:
+        """Run one hot statement in a transaction of its own.
+
+        Raises:
+            Unavailable: the Postgres does not answer in time.
+            asyncpg.PostgresError: it refused the statement.
+        """
+        with as_unavailable(self.name):
+            lanes = self._lanes or await self._open_lanes()
+            async with asyncio.timeout(timeout_s or self._limits.statement_timeout_s):
+                async with lanes.acquire() as connection:
+                    rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+        return rows
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A connection for statements that change nothing; each sees what is committed when it starts.
+
+        Raises:
+            Unavailable: the Postgres does not answer in time.
+        """
+        with as_unavailable(self.name):
+            engine = self._engine or await self._open_engine()
+            async with engine.connect() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A connection in a transaction that commits at the end of the block, or leaves nothing behind.
+
+        Raises:
+            Unavailable: the Postgres does not answer in time.
+        """
+        with as_unavailable(self.name):
+            engine = self._engine or await self._open_engine()
+            async with engine.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def raw(self) -> AsyncIterator[asyncpg.Connection]:
+        """A raw asyncpg connection, for COPY and cursors.
+
+        Raises:
+            Unavailable: the Postgres does not answer in time.
+        """
+        with as_unavailable(self.name):
+            async with asyncio.timeout(self._limits.connect_timeout_s):
+                connection = await asyncpg.connect(
+                    self._dsn, timeout=self._limits.connect_timeout_s, **await self._statement_options()
+                )
+            try:
+                yield connection
+            finally:
+                await connection.close(timeout=self._limits.connect_timeout_s)
+
+    async def close(self) -> None:
+        """Close every connection."""
+        lanes, self._lanes = self._lanes, None
+        engine, self._engine = self._engine, None
+        if lanes is not None:
+            try:
+                async with asyncio.timeout(self._limits.connect_timeout_s):
+                    await lanes.close()
+            except TimeoutError:
+                lanes.terminate()
+        if engine is not None:
+            await engine.dispose()
+
+    async def _open_lanes(self) -> asyncpg.Pool:
+        async with self._opening:
+            if self._lanes is None:
+                options = await self._statement_options()
+                self._lanes = await asyncpg.create_pool(
+                    self._dsn,
+                    min_size=0,
+                    max_size=self._limits.lanes,
+                    connection_class=_LaneConnection,
+                    timeout=self._limits.connect_timeout_s,
+                    init=self._refuse_wrong_shard,
+                    **options,
+                )
+            return self._lanes
+
+    async def _open_engine(self) -> AsyncEngine:
+        async with self._opening:
+            if self._engine is None:
+                options: dict[str, Any] = await self._statement_options()
+                if options:
+                    # SQLAlchemy's own cache, and its names for statements, would leak on the server (sqlalchemy#6467).
+                    options |= {"prepared_statement_cache_size": 0, "prepared_statement_name_func": lambda: ""}
+                self._engine = create_async_engine(
+                    self._engine_url,
+                    poolclass=AsyncAdaptedQueuePool,
+                    pool_size=self._limits.pool_size,
+                    max_overflow=0,
+                    pool_timeout=self._limits.statement_timeout_s,
+                    pool_pre_ping=True,
+                    connect_args={
+                        "timeout": self._limits.connect_timeout_s,
+                        "command_timeout": None,
+                        **options,
+                    },
+                )
+            return self._engine
+
+    async def _statement_options(self) -> dict[str, Any]:
+        """The options for asyncpg that suit what answers at the URL, found out by asking it.
+
+        A Postgres reached directly keeps prepared statements, and so does a PgBouncer from 1.21 on (it gives them
+        names of its own); an older PgBouncer hands the next transaction to another server that knows none of them.
+        """
+        connection = await asyncpg.connect(self._dsn, timeout=self._limits.connect_timeout_s, statement_cache_size=0)
+        try:
+            async with asyncio.timeout(self._limits.connect_timeout_s), connection.transaction():
+                if connection.get_server_pid() == await connection.fetchval("select pg_backend_pid()"):
+                    return {}
+                probe = f"probe_{token_hex(8)}"
+                asked = await connection.prepare("select name from pg_prepared_statements", name=probe)
+                if probe not in {row["name"] for row in await asked.fetch()}:
+                    return {}
+                await connection.execute(f"deallocate {probe}")
+                return {"statement_cache_size": 0}
+        finally:
+            connection.terminate()
+
+    async def _refuse_wrong_shard(self, connection: asyncpg.Connection) -> None:
+        row = await connection.fetchrow("select name, incarnation from shard_info")
+        if row is None or row["name"] != self.name:
+            found = "no shard" if row is None else f"the shard {row['name']!r}"
+            raise OperatorError(f"The address of shard {self.name!r} leads to {found}; check SHARDBOARD_SHARDS.")
+        self.incarnation = row["incarnation"]
+
+
+async def read_shard_name(connection: AsyncConnection) -> str | None:
+    """The name of the shard at the other end; None where none was made yet."""
+    return (await connection.execute(select(shard_info.c.name))).scalar_one_or_none()

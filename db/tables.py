@@ -1,0 +1,118 @@
+"""Every table of a shard, as SQLAlchemy tables: what the migrations must add up to, and what statements are built of.
+
+The reasons for each column stand in docs/ARCHITECTURE.md. Nothing outside `db` imports this file.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Index,
+    Integer,
+    MetaData,
+    PrimaryKeyConstraint,
+    SmallInteger,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.types import UserDefinedType
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "%(table_name)s_pkey",
+        "ix": "%(table_name)s_%(column_0_N_name)s_idx",
+        "uq": "%(table_name)s_%(column_0_N_name)s_key",
+        "ck": "%(table_name)s_%(constraint_name)s",
+    }
+)
+
+
+class Xid8(UserDefinedType[str]):
+    """PostgreSQL's 64-bit transaction id; as text on the Python side."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """The type's name in DDL."""
+        return "xid8"
+
+
+Instant = DateTime(timezone=True)
+
+shard_info = Table(
+    "shard_info",
+    metadata,
+    Column("singleton", SmallInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+    Column("incarnation", Uuid, nullable=False, comment="made at random with the shard: binds the relay's watermark"),
+    Column("pruned_before", Instant, comment="sessions older than this were pruned: none may come in again"),
+    CheckConstraint("singleton = 1", name="singleton"),
+)
+
+bucket_owner = Table(
+    "bucket_owner",
+    metadata,
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("state", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    CheckConstraint("bucket between 0 and 4095", name="bucket_range"),
+    CheckConstraint("state in ('owned', 'frozen')", name="state_known"),
+)
+
+boards = Table(
+    "boards",
+    metadata,
+    Column("board_id", SmallInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False, unique=True),
+)
+
+players = Table(
+    "players",
+    metadata,
+    Column("bucket", SmallInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    PrimaryKeyConstraint("bucket", "user_id"),
+)
+
+leaderboard = Table(
+    "leaderboard",
+    metadata,
+    Column("bucket", SmallInteger, nullable=False),
+    Column("board_id", SmallInteger, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("total_score", BigInteger, nullable=False),
+    Column("games_played", BigInteger, nullable=False),
+    Column("last_played", Instant, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("changed_xid", Xid8(), nullable=False),
+    PrimaryKeyConstraint("bucket", "board_id", "user_id"),
+    CheckConstraint("total_score between -9007199254740991 and 9007199254740991", name="total_range"),
+    Index("leaderboard_rank_idx", "board_id", text("total_score DESC"), "user_id"),
+    Index("leaderboard_changed_idx", "changed_xid"),
+)
+
+game_sessions = Table(
+    "game_sessions",
+    metadata,
+    Column("id", Uuid, nullable=False),
+    Column("user_id", BigInteger, nullable=False),
+    Column("bucket", SmallInteger, nullable=False),
+    Column("score", BigInteger, nullable=False),
+    Column("duration_seconds", Integer),
+    Column("recorded_at", Instant, nullable=False),
+    Column("total_after", BigInteger, nullable=False),
+    Column("games_after", BigInteger, nullable=False),
+    Column("last_played_after", Instant, nullable=False),
+    Column("username", Text, nullable=False),
+    Column("game_mode", Text),
+    PrimaryKeyConstraint("id"),
+    Index("game_sessions_user_idx", "user_id", text("id DESC")),
+    postgresql_partition_by="RANGE (id)",
+)

@@ -1,0 +1,119 @@
+"""Coalescing: what many callers want at once goes out as few calls.
+
+No waiting window: a batch leaves as soon as a slot is free, and what arrives while all slots are busy makes the next
+batch. Under light load every caller goes alone and at once; under heavy load batches grow by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+from domain.errors import Unavailable
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+class Coalescer(Generic[Item, Result]):
+    """Groups items and answers each with its own result.
+
+    Args:
+        flush: sends a batch and answers one result or error an item, in order; an error that it raises is every item's.
+        name: for messages.
+        slots: batches under way at once.
+        batch_max: items in one batch.
+        queue_max: items waiting; one more is refused as Unavailable.
+    """
+
+    def __init__(
+        self,
+        flush: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
+        *,
+        name: str,
+        slots: int,
+        batch_max: int,
+        queue_max: int,
+    ) -> None:
+        self._flush = flush
+        self._name = name
+        self._slots_free = slots
+        self._batch_max = batch_max
+        self._queue_max = queue_max
+        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._pump_scheduled = False
+        self._flushes: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def put(self, item: Item) -> asyncio.Future[Result]:
+        """Queue `item`; the future holds its result.
+
+        Raises:
+            Unavailable: the queue is full.
+        """
+        if len(self._waiting) >= self._queue_max:
+            raise Unavailable(f"{self._name} has more work waiting than it can do; try again shortly.")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Result] = loop.create_future()
+        self._waiting.append((item, future))
+        if self._slots_free and not self._pump_scheduled:
+            # At the end of this tick of the loop, so that all that came in with it goes out together.
+            self._pump_scheduled = True
+            self._idle.clear()
+            loop.call_soon(self._pump)
+        return future
+
+    @property
+    def waiting(self) -> int:
+        """How many items are queued and not yet under way."""
+        return len(self._waiting)
+
+    async def drained(self) -> None:
+        """Return once nothing is queued or under way."""
+        await self._idle.wait()
+
+    def _pump(self) -> None:
+        self._pump_scheduled = False
+        while self._slots_free and self._waiting:
+            # What a caller no longer waits for (its deadline passed in the queue) is not sent at all.
+            batch = [
+                (item, future)
+                for item, future in (self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max)))
+                if not future.done()
+            ]
+            if batch:
+                self._slots_free -= 1
+                task = asyncio.get_running_loop().create_task(self._run(batch))
+                self._flushes.add(task)
+                task.add_done_callback(self._flushes.discard)
+        if not self._flushes and not self._waiting:
+            self._idle.set()
+
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+        try:
+            results = await self._flush([item for item, _ in batch])
+        except asyncio.CancelledError:
+            for _, future in batch:
+                future.cancel()
+            raise
+        except Exception as error:
+            results = [error] * len(batch)
+        finally:
+            self._slots_free += 1
+            self._pump_after_flush()
+        for (_, future), result in zip(batch, results, strict=True):
+            if future.done():
+                continue
+            if isinstance(result, Exception):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+    def _pump_after_flush(self) -> None:
+        current = asyncio.current_task()
+        if current is not None:
+            self._flushes.discard(current)
+        self._pump()
