@@ -3,12 +3,12 @@
 # here; everything else is the common configuration, taken as it is.
 set -eu
 : "${POSTGRES_HOST:?names the Postgres behind this PgBouncer}"
-: "${POSTGRES_PASSWORD:?is the password of the role shardboard}"
+: "${SHARD_PASSWORD:?is the password of the role shardboard}"
 
 run=/run/pgbouncer
 umask 077
 # In clear, because SCRAM towards Postgres needs the password itself; clients are checked against the same line.
-printf '"shardboard" "%s"\n' "$POSTGRES_PASSWORD" > "$run/userlist.txt"
+printf '"shardboard" "%s"\n' "$SHARD_PASSWORD" > "$run/userlist.txt"
 cat > "$run/pgbouncer.ini" <<INI
 [databases]
 shardboard = host=$POSTGRES_HOST port=5432 dbname=shardboard
