@@ -1,0 +1,59 @@
+"""The root fields that write."""
+
+# Descriptions in the schema stand for docstrings, and Strawberry types its decorators with arguments as Any.
+# ruff: noqa: D101, D102
+# mypy: disable-error-code="untyped-decorator"
+from __future__ import annotations
+
+import strawberry
+
+from domain import standing as domain
+from domain.errors import BadUserInput, ShardboardError
+from domain.submission import Submission
+from graph.context import Info
+from graph.errors import code_and_message
+from graph.inputs import SubmitScoreInput
+from graph.types import SubmitScoreError, SubmitScorePayload, SubmitScoreResult
+from service.submit import submit_score, submit_scores
+
+INPUTS_MAX = 1000
+
+
+@strawberry.type
+class Mutation:
+    @strawberry.mutation(
+        graphql_type=SubmitScorePayload,
+        description=(
+            "Record one played session and add it to every board that counts it, in one transaction on the player's "
+            "shard."
+        ),
+    )
+    async def submit_score(self, info: Info, input: SubmitScoreInput) -> domain.Recorded:
+        parts = info.context.parts
+        return await submit_score(parts, input.checked(parts.settings.id_window, "input"))
+
+    @strawberry.mutation(
+        description=(
+            "Record up to 1000 sessions, of any players, in one request. Each input stands alone: the answer has one\n"
+            "result per input, in the same order, and one bad input fails nothing but itself."
+        )
+    )
+    async def submit_scores(self, info: Info, inputs: list[SubmitScoreInput]) -> list[SubmitScoreResult]:
+        if not 1 <= len(inputs) <= INPUTS_MAX:
+            raise BadUserInput(f"inputs must have 1 to {INPUTS_MAX} entries; got {len(inputs)}.")
+        parts = info.context.parts
+        window = parts.settings.id_window
+        checked: list[Submission | ShardboardError] = []
+        for index, one in enumerate(inputs):
+            try:
+                checked.append(one.checked(window, f"inputs[{index}]"))
+            except BadUserInput as error:
+                checked.append(error)
+        return [_result(outcome) for outcome in await submit_scores(parts, checked)]
+
+
+def _result(outcome: domain.Recorded | ShardboardError) -> SubmitScoreResult:
+    if isinstance(outcome, ShardboardError):
+        code, message = code_and_message(outcome)
+        return SubmitScoreResult(payload=None, error=SubmitScoreError(code=code, message=message))
+    return SubmitScoreResult(payload=outcome, error=None)  # type: ignore[arg-type]  # the source of a payload
