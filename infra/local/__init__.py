@@ -1,1 +1,1 @@
-"""The local cluster: real Postgres, PgBouncer and Valkey processes on free ports of one machine."""
+"""The local cluster: PostgreSQL, PgBouncer and Valkey as supervised child processes of one machine."""
