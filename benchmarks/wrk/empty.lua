@@ -1,0 +1,2 @@
+-- The empty route: a plain GET.
+dofile("common.lua")
