@@ -15,7 +15,7 @@ ENV PATH=/opt/venv/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     SHARDBOARD_HOST=0.0.0.0 \
     SHARDBOARD_PORT=8000
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin shardboard
+RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin shardboard
 COPY --from=packages /opt/venv /opt/venv
 COPY --chmod=755 infra/compose/shardboard /usr/local/bin/shardboard
 WORKDIR /srv/shardboard
@@ -35,7 +35,7 @@ FROM debian:trixie-slim AS pgbouncer
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends pgbouncer=1.24.* \
     && rm -rf /var/lib/apt/lists/* \
-    && useradd --system --uid 10002 --no-create-home --shell /usr/sbin/nologin pgbouncer \
+    && useradd --uid 10002 --no-create-home --shell /usr/sbin/nologin pgbouncer \
     && install -d -o pgbouncer /run/pgbouncer
 COPY infra/pgbouncer/*.ini /etc/shardboard/pgbouncer/
 COPY --chmod=755 infra/compose/pgbouncer.sh /usr/local/bin/start-pgbouncer

@@ -7,7 +7,7 @@ set -eu
 
 run=/run/pgbouncer
 umask 077
-# In clear, because SCRAM towards Postgres needs the password itself; clients are checked against the same line.
+# In clear, because logging in to Postgres by SCRAM needs the password itself; clients are checked against it too.
 printf '"shardboard" "%s"\n' "$SHARD_PASSWORD" > "$run/userlist.txt"
 cat > "$run/pgbouncer.ini" <<INI
 [databases]
@@ -15,14 +15,9 @@ shardboard = host=$POSTGRES_HOST port=5432 dbname=shardboard
 
 %include /etc/shardboard/pgbouncer/pgbouncer.ini
 %include /etc/shardboard/pgbouncer/prepared.ini
-
-[pgbouncer]
+; Still in the section that the common file opened: opening it again would set all of it back to the defaults.
 listen_addr = 0.0.0.0
 listen_port = 6432
-unix_socket_dir =
-auth_type = scram-sha-256
 auth_file = $run/userlist.txt
-# SHOW VERSION on the admin console tells the service whether prepared statements work.
-stats_users = shardboard
 INI
 exec pgbouncer "$run/pgbouncer.ini"
