@@ -1,1 +1,1 @@
-"""The command line `shardboard`."""
+"""The command line: `shardboard`, one module a command or noun."""

@@ -25,29 +25,28 @@ _CAPABILITIES: tuple[str | None, ...] = (None, "dac_read_search", "dac_override"
 
 @dataclass(frozen=True, slots=True)
 class RunAs:
-    """How server processes are started: as whom, and dying with their supervisor where the system can do that."""
+    """How children are started: as whom, and dying with their supervisor where the system can do that.
+
+    `user` None stands for the user of the supervisor.
+    """
 
     user: pwd.struct_passwd | None
     setpriv: str | None
     capability: str | None = None
 
-    def command(self, command: Sequence[str | Path], death_signal: signal.Signals, *, demote: bool = True) -> list[str]:
-        """`command` so wrapped that it runs as the server user and gets `death_signal` when the supervisor dies.
-
-        Args:
-            demote: False leaves it with the user of the supervisor.
-        """
+    def command(self, command: Sequence[str | Path], death_signal: signal.Signals) -> list[str]:
+        """`command` so wrapped that it runs as the user and gets `death_signal` when the supervisor dies."""
         plain = [str(part) for part in command]
         if self.setpriv is None:
             return plain
         options = ["--pdeathsig", death_signal.name.removeprefix("SIG")]
-        if demote and self.user is not None:
+        if self.user is not None:
             options += self._demotion(self.user)
         return [self.setpriv, *options, "--", *plain]
 
-    def subprocess_options(self, *, demote: bool = True) -> dict[str, Any]:
+    def subprocess_options(self) -> dict[str, Any]:
         """Arguments for `subprocess` that do what `setpriv` does elsewhere, as far as Python can."""
-        if self.setpriv is not None or self.user is None or not demote:
+        if self.setpriv is not None or self.user is None:
             return {}
         return {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []}
 
@@ -65,8 +64,13 @@ class RunAs:
         return [*options, f"--bounding-set={kept}", "--no-new-privs"]
 
 
+def as_self() -> RunAs:
+    """Children that run as the supervisor does."""
+    return RunAs(None, shutil.which("setpriv") if sys.platform == "linux" else None)
+
+
 def find_run_as(data: Path, needed: Sequence[Path]) -> RunAs:
-    """Who runs the servers of this machine: the supervisor's own user, or as root an unprivileged one.
+    """How PostgreSQL, PgBouncer and Valkey run: as the supervisor's own user, or for root as an unprivileged one.
 
     Args:
         data: the directory they will work below.
@@ -75,12 +79,12 @@ def find_run_as(data: Path, needed: Sequence[Path]) -> RunAs:
     Raises:
         OperatorError: as root, when no unprivileged user can come to these paths.
     """
-    setpriv = shutil.which("setpriv") if sys.platform == "linux" else None
+    plain = as_self()
     if os.geteuid() != 0:
-        return RunAs(None, setpriv)
+        return plain
     user = _server_user()
-    for capability in _CAPABILITIES if setpriv else (None,):
-        candidate = RunAs(user, setpriv, capability)
+    for capability in _CAPABILITIES if plain.setpriv else (None,):
+        candidate = RunAs(user, plain.setpriv, capability)
         if _can_reach(candidate, data, needed):
             return candidate
     raise OperatorError(
