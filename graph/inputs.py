@@ -1,7 +1,7 @@
 """The input types of the contract."""
 
 # Descriptions in the schema stand for docstrings.
-# ruff: noqa: D101, D102
+# ruff: noqa: D101
 from __future__ import annotations
 
 import strawberry

@@ -9,7 +9,7 @@ from typing import Any
 from aiodataloader import DataLoader
 
 from domain.errors import Unavailable
-from domain.standing import Player, Session
+from domain.standing import Session
 from service.load_players import load_players, load_recent_sessions
 from service.parts import Parts
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import strawberry
 
 from domain import standing as domain
+from domain.board import INPUTS_MAX
 from domain.errors import BadUserInput, ShardboardError
 from domain.submission import Submission
 from graph.context import Info
@@ -15,8 +16,6 @@ from graph.errors import code_and_message
 from graph.inputs import SubmitScoreInput
 from graph.types import SubmitScoreError, SubmitScorePayload, SubmitScoreResult
 from service.submit import submit_score, submit_scores
-
-INPUTS_MAX = 1000
 
 
 @strawberry.type
@@ -30,7 +29,7 @@ class Mutation:
     )
     async def submit_score(self, info: Info, input: SubmitScoreInput) -> domain.Recorded:
         parts = info.context.parts
-        return await submit_score(parts, input.checked(parts.settings.id_window, "input"))
+        return await submit_score(parts, input.checked(parts.id_window, "input"))
 
     @strawberry.mutation(
         description=(
@@ -42,7 +41,7 @@ class Mutation:
         if not 1 <= len(inputs) <= INPUTS_MAX:
             raise BadUserInput(f"inputs must have 1 to {INPUTS_MAX} entries; got {len(inputs)}.")
         parts = info.context.parts
-        window = parts.settings.id_window
+        window = parts.id_window
         checked: list[Submission | ShardboardError] = []
         for index, one in enumerate(inputs):
             try:

@@ -17,7 +17,7 @@ import strawberry
 
 from domain import errors
 from domain import standing as domain
-from domain.board import check_page_size
+from domain.board import check_range
 from graph.context import Info
 from graph.scalars import Score
 
@@ -83,7 +83,7 @@ class Standing:
         ),
     )
     def recent_sessions(self, info: Info, first: int = 5) -> Future[list[domain.Session]]:
-        check_page_size(first, RECENT_SESSIONS_MAX)
+        check_range(first, 1, RECENT_SESSIONS_MAX, "first")
         return info.context.loaders.recent_sessions(int(self.user_id), first)
 
 
