@@ -1,0 +1,60 @@
+# `make help` lists what there is. Everything runs from .venv, made from hash-locked requirements when it is missing.
+
+PORT ?= 8000
+SHARDS ?= 4
+DATA ?= .data
+PYTHON ?= python3
+export PYTHON
+
+BIN := .venv/bin
+LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
+
+.DEFAULT_GOAL := help
+.PHONY: help up test format lint types imports schema tests bench migrate lock venv venv-dev clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+up: venv ## start the whole service here: make up PORT=8000 SHARDS=4 DATA=.data
+	@exec $(BIN)/shardboard up --port "$(PORT)" --shards "$(SHARDS)" --data "$(DATA)"
+
+migrate: venv ## bring the shards of the running service to the newest schema
+	@$(BIN)/shardboard migrate --data "$(DATA)"
+
+test: format lint types imports schema tests ## the whole gate, as CI runs it
+
+format: venv-dev ## is everything formatted?
+	$(BIN)/ruff format --check .
+
+lint: venv-dev ## does ruff find anything?
+	$(BIN)/ruff check .
+
+types: venv-dev ## mypy --strict
+	$(BIN)/mypy
+
+imports: venv-dev ## do imports point where the layers allow?
+	$(BIN)/lint-imports --no-logo
+
+schema: venv-dev ## is graph/schema.graphql what the code serves?
+	$(BIN)/python -m graph.sdl | diff -u graph/schema.graphql -
+
+tests: venv-dev ## unit, integration and acceptance tests: make tests ARGS="tests/db -x"
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: ## the benchmarks, with their yardsticks
+	@scripts/bootstrap requirements-dev.lock wrk
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## resolve the dependencies of pyproject.toml anew and lock them with their hashes
+	@test -x build/lock/bin/uv || { "$(PYTHON)" -m venv build/lock && build/lock/bin/pip install --quiet uv; }
+	$(LOCK) --extra local --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra local --extra dev --output-file requirements-dev.lock pyproject.toml
+
+venv:
+	@scripts/bootstrap requirements.lock
+
+venv-dev:
+	@scripts/bootstrap requirements-dev.lock
+
+clean: ## remove what was built (never DATA)
+	rm -rf .venv build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
