@@ -10,7 +10,7 @@ from db.postgres import Postgres
 from domain.ids import instant_of
 from domain.standing import Session
 
-_READ = "select ord, games, id, score, game_mode, duration_seconds from read_history($1, $2, $3, $4, $5)"
+_READ = "select ord, mine, games, id, score, game_mode, duration_seconds from read_history($1, $2, $3, $4, $5)"
 NEWEST = UUID(int=2**128 - 1)
 
 
@@ -33,8 +33,8 @@ class HistoryRows:
     games_played: int
 
 
-async def read_history(postgres: Postgres, requests: Sequence[HistoryRequest]) -> list[HistoryRows]:
-    """Answer several requests in one statement, in order.
+async def read_history(postgres: Postgres, requests: Sequence[HistoryRequest]) -> list[HistoryRows | None]:
+    """Answer several requests in one statement, in order; None where this shard does not own the player's bucket.
 
     Raises:
         Unavailable: the shard does not answer.
@@ -47,14 +47,28 @@ async def read_history(postgres: Postgres, requests: Sequence[HistoryRequest]) -
         [r.game_mode for r in requests],
         [r.limit for r in requests],
     )
-    answers = [HistoryRows([], 0) for _ in requests]
-    for ord_, games, id_, score, game_mode, duration_seconds in rows:
-        request = requests[ord_ - 1]
-        if id_ is None:
-            answers[ord_ - 1] = HistoryRows([], games or 0)
+    answers: list[HistoryRows | None] = [None] * len(requests)
+    for ord_, mine, games, id_, score, game_mode, duration_seconds in rows:
+        if not mine:
             continue
         answer = answers[ord_ - 1]
-        if not answer.sessions:
-            answer = answers[ord_ - 1] = HistoryRows([], games)
-        answer.sessions.append(Session(id_, request.user_id, score, game_mode, duration_seconds, instant_of(id_)))
+        if answer is None:
+            answer = answers[ord_ - 1] = HistoryRows([], games or 0)
+        if id_ is not None:
+            answer.sessions.append(
+                Session(id_, requests[ord_ - 1].user_id, score, game_mode, duration_seconds, instant_of(id_))
+            )
     return answers
+
+
+async def read_newest(
+    postgres: Postgres, keys: Sequence[tuple[int, int]], *, count: int
+) -> tuple[dict[int, list[Session]], list[int]]:
+    """The newest `count` sessions of (bucket, user id) pairs, by user id, and the user ids that are another shard's.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    found = await read_history(postgres, [HistoryRequest(b, user_id, NEWEST, None, count) for b, user_id in keys])
+    sessions = {user_id: rows.sessions for (_, user_id), rows in zip(keys, found, strict=True) if rows is not None}
+    return sessions, [user_id for _, user_id in keys if user_id not in sessions]

@@ -14,7 +14,7 @@ from db.tables import bucket_owner, shard_info
 _READ = """
     select b.bucket, b.epoch, s.name
     from shard_info as s
-    left join bucket_owner as b on b.state in ('owned', 'frozen')
+    left join bucket_owner as b on true
 """
 
 
@@ -43,9 +43,9 @@ async def claim_first(connection: AsyncConnection, buckets: Iterable[int]) -> No
     )
 
 
-async def count_owned(connection: AsyncConnection) -> int:
-    """How many buckets the shard owns."""
-    return int((await connection.execute(select(func.count()).select_from(bucket_owner))).scalar_one())
+async def list_owned(connection: AsyncConnection) -> set[int]:
+    """The buckets that the shard owns."""
+    return set((await connection.execute(select(bucket_owner.c.bucket))).scalars())
 
 
 async def introduce(connection: AsyncConnection, name: str) -> str:

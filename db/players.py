@@ -8,17 +8,24 @@ from db.postgres import Postgres
 from domain.standing import Player
 
 _READ = """
-    select p.user_id, p.username, p.created_at
+    select k.user_id, o.bucket is not null as mine, p.username, p.created_at
     from unnest($1::smallint[], $2::bigint[]) as k (bucket, user_id)
-    join players as p on p.bucket = k.bucket and p.user_id = k.user_id
+    left join bucket_owner as o on o.bucket = k.bucket
+    left join players as p on p.bucket = k.bucket and p.user_id = k.user_id
 """
 
 
-async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> dict[int, Player]:
-    """The players of (bucket, user id) pairs, by user id; those unknown are missing.
+async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tuple[dict[int, Player], list[int]]:
+    """The players of (bucket, user id) pairs by user id, and the user ids whose bucket this shard does not own.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    rows = await postgres.call(_READ, [bucket for bucket, _ in keys], [user_id for _, user_id in keys])
-    return {user_id: Player(user_id, username, created_at) for user_id, username, created_at in rows}
+    players: dict[int, Player] = {}
+    strangers: list[int] = []
+    for user_id, mine, username, created_at in await postgres.call(_READ, [b for b, _ in keys], [u for _, u in keys]):
+        if not mine:
+            strangers.append(user_id)
+        elif username is not None:
+            players[user_id] = Player(user_id, username, created_at)
+    return players, strangers

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 from db.postgres import Postgres
+from domain.standing import Row
 from domain.submission import Submission
 
 Outcome = Literal["recorded", "duplicate", "conflict", "frozen", "moved"]
@@ -16,18 +17,6 @@ _RECORD = (
     "select outcome, total, games, last_played, board_total, board_games, board_last_played, board_revision "
     "from record_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """A player's row on a board as the shard holds it; `revision` grows by one with each change."""
-
-    user_id: int
-    username: str
-    total_score: int
-    games_played: int
-    last_played: datetime
-    revision: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,22 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
+class Row:
+    """A player's row on a board as a shard holds it: a standing without its rank.
+
+    `revision` grows by one with each change of the row and moves with it; of two states of a row the one with the
+    higher revision is the newer.
+    """
+
+    user_id: int
+    username: str
+    total_score: int
+    games_played: int
+    last_played: datetime
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
 class Player:
     """Who plays; `created_at` is when the service first saw them."""
 

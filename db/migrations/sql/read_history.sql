@@ -1,4 +1,5 @@
 -- The newest sessions of several players, each with its own bounds; at least one row a player (id null: no session).
+-- `mine` is false where this shard does not own the player's bucket: what it says of the player counts for nothing.
 -- `games` is the number of the player's sessions of all time, pruned ones included.
 create function read_history(
     p_buckets smallint[],
@@ -8,6 +9,7 @@ create function read_history(
     p_limits integer[]
 ) returns table (
     ord integer,
+    mine boolean,
     games bigint,
     id uuid,
     score bigint,
@@ -22,8 +24,11 @@ as $$
 #variable_conflict use_column
 begin
     return query
-    select i, b.games_played, s.id, s.score, s.game_mode, s.duration_seconds
+    select i, o.bucket is not null, b.games_played, s.id, s.score, s.game_mode, s.duration_seconds
     from generate_series(1, cardinality(p_user_ids)) as i
+    left join lateral (
+        select w.bucket from bucket_owner as w where w.bucket = p_buckets[i] limit 1
+    ) as o on true
     left join lateral (
         select l.games_played
         from leaderboard as l

@@ -1,0 +1,38 @@
+"""Every key in Redis. All keys of one board share a hash tag, so that a Redis Cluster keeps them together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+# Channel on which a process tells the others that boards changed; the message is its id and the board's name.
+CHANGES_CHANNEL = "shardboard:changes"
+
+
+@dataclass(frozen=True, slots=True)
+class BoardKeys:
+    """The keys of one board.
+
+    ranks: sorted set; member = the player (see ranking/members.py), score = −total, so that ascending order is best
+        first and, in a tie, smaller user id first.
+    rows: hash from the same member to the packed rest of the row.
+    ready: present while `ranks` and `rows` are whole; lost together with them.
+    marks: hash from a shard's incarnation to the transaction id up to which the relay has carried its changes.
+    building: present while a rebuild fills `ranks_next` and `rows_next`; holds its token and step.
+    """
+
+    board: str
+    ranks: str = field(init=False)
+    rows: str = field(init=False)
+    ready: str = field(init=False)
+    marks: str = field(init=False)
+    building: str = field(init=False)
+    ranks_next: str = field(init=False)
+    rows_next: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("ranks", "rows", "ready", "marks", "building", "ranks_next", "rows_next"):
+            object.__setattr__(self, name, f"shardboard:{{{self.board}}}:{name}")
+
+    def relay_lease(self, shard: str) -> str:
+        """Held by the one process whose relay looks after `shard`."""
+        return f"shardboard:{{{self.board}}}:relay:{shard}"

@@ -1,0 +1,81 @@
+"""Who has to know that a board changed: this process at once, the others within a few hundredths of a second."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from contextlib import suppress
+from secrets import token_hex
+
+from redis.exceptions import RedisError
+
+from ranking.keys import CHANGES_CHANNEL
+from ranking.store import Store
+
+logger = logging.getLogger(__name__)
+
+# Changes of one process reach the others in bundles, at most so many seconds apart.
+_BUNDLE_S = 0.02
+_RECONNECT_S = 0.5
+
+
+class Signals:
+    """A version for each board, which grows whenever the board changed here or elsewhere."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._process = token_hex(4)
+        self._versions: defaultdict[str, int] = defaultdict(int)
+        self._dirty: set[str] = set()
+        self._dirtied = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def version(self, board: str) -> int:
+        """The board's version in this process; what was read at one version may be shown until it grows."""
+        return self._versions[board]
+
+    def changed(self, board: str) -> None:
+        """This process changed the board."""
+        self._versions[board] += 1
+        self._dirty.add(board)
+        self._dirtied.set()
+
+    async def start(self) -> None:
+        """Begin to tell and to listen."""
+        self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._listen())]
+
+    async def close(self) -> None:
+        """Stop both."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _tell(self) -> None:
+        while True:
+            await self._dirtied.wait()
+            self._dirtied.clear()
+            boards, self._dirty = self._dirty, set()
+            for board in boards:
+                # Without Redis there are no ranks to be late for, and a listener that was away takes all for changed.
+                with suppress(RedisError, OSError):
+                    await self._store.redis.publish(CHANGES_CHANNEL, f"{self._process} {board}")
+            await asyncio.sleep(_BUNDLE_S)
+
+    async def _listen(self) -> None:
+        while True:
+            try:
+                async with self._store.redis.pubsub() as pubsub:
+                    await pubsub.subscribe(CHANGES_CHANNEL)
+                    # What was said while nobody listened is not said again.
+                    for board in self._versions:
+                        self._versions[board] += 1
+                    while True:
+                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)
+                        if message is not None:
+                            process, board = message["data"].decode().split(" ", 1)
+                            if process != self._process:
+                                self._versions[board] += 1
+            except (RedisError, OSError) as error:
+                logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
+            await asyncio.sleep(_RECONNECT_S)

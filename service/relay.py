@@ -1,0 +1,176 @@
+"""Carry into the ranks what the fast path did not: the mending half of the write path.
+
+Every process runs a relay; a lease in Redis lets one of them look after each shard at a time. Whatever a relay does is
+guarded by revisions and marks, so two at once are a waste and not an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from contextlib import suppress
+from secrets import token_hex
+
+from db.postgres import Postgres
+from db.standings import ChangedRow, read_changed, read_mark, read_rows, scan_rows
+from domain.errors import ShardboardError
+from domain.ids import USER_ID_MIN
+from domain.standing import GLOBAL_BOARD
+from ranking.marks import Marks
+from ranking.rebuild import Rebuild, RebuildLost
+from ranking.store import RanksUnavailable
+from service.parts import Parts
+
+logger = logging.getLogger(__name__)
+
+_CHANGED_BATCH = 5_000
+_REBUILD_BATCH = 2_000
+# A relay that died is followed by another after so many of its intervals.
+_LEASE_INTERVALS = 4
+# How often a pass mends what it found before it leaves the rest to the next.
+_MENDS_MAX = 3
+
+
+class Relay:
+    """Looks at each shard every `interval_s` and brings the ranks up to it; rebuilds them where they are gone."""
+
+    def __init__(self, parts: Parts, *, interval_s: float) -> None:
+        self._parts = parts
+        self._interval_s = interval_s
+        self._holder = token_hex(8)
+        self._marks = Marks(parts.store, parts.projection.keys)
+        self._tasks: list[asyncio.Task[None]] = []
+        self._complaints: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Begin, in the background."""
+        names = list(self._parts.router.shards)
+        self._tasks = [asyncio.create_task(self._forever(name)) for name in names]
+
+    async def close(self) -> None:
+        """Stop."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _forever(self, shard: str) -> None:
+        while True:
+            try:
+                await self._look_at(shard)
+                self._complaints.pop(shard, None)
+            except ShardboardError as error:
+                self._complain(shard, str(error))
+            except Exception:
+                logger.exception("the relay of shard %s failed; it tries again", shard)
+            await asyncio.sleep(self._interval_s)
+
+    async def _look_at(self, shard: str) -> None:
+        lease_ms = int(self._interval_s * 1000 * _LEASE_INTERVALS)
+        if not await self._marks.lease(shard, self._holder, lease_ms):
+            return
+        if await self._marks.ready():
+            await catch_up(self._parts, self._marks, self._parts.router.shards[shard].postgres)
+        elif shard == next(iter(self._parts.router.shards)):
+            logger.warning("the ranks of board %s are gone; they are being rebuilt", GLOBAL_BOARD)
+            with suppress(RebuildLost):
+                await rebuild_ranks(self._parts)
+
+    def _complain(self, shard: str, message: str) -> None:
+        """Log a trouble once, not at every look."""
+        if self._complaints.get(shard) != message:
+            self._complaints[shard] = message
+            logger.warning("the relay of shard %s waits: %s", shard, message)
+
+
+async def catch_up(parts: Parts, marks: Marks, postgres: Postgres) -> int:
+    """Bring the ranks up to one shard; says how many rows they had missed.
+
+    Raises:
+        Unavailable: the shard or Redis does not answer.
+    """
+    incarnation, mark_now = await read_mark(postgres)
+    mark = await marks.read(incarnation)
+    # A mark is a number, or "number/step" where an earlier pass ended on its way.
+    since = int(mark.partition("/")[0])
+    if since == mark_now and mark == str(since):
+        return 0
+    mended = 0
+    place: tuple[int, int | None] = (since, None)
+    pass_name = token_hex(4)
+    for step in range(1, 2**31):
+        changed = await read_changed(postgres, place, _CHANGED_BATCH)
+        last = len(changed) < _CHANGED_BATCH
+        following = str(mark_now) if last else f"{since}/{pass_name}.{step}"
+        found = await _mend(parts, marks, postgres, incarnation, changed, mark, following)
+        if found is None:
+            return mended
+        mended += found
+        if last:
+            break
+        mark, place = following, (changed[-1].xid, changed[-1].user_id)
+    if mended:
+        logger.info("the relay carried %d row(s) of shard %s into the ranks", mended, postgres.name)
+    return mended
+
+
+async def _mend(
+    parts: Parts,
+    marks: Marks,
+    postgres: Postgres,
+    incarnation: str,
+    changed: list[ChangedRow],
+    expected: str,
+    following: str,
+) -> int | None:
+    """Apply what the ranks lack of the changed rows and move the mark; None where the pass has to begin again."""
+    revisions = [(row.user_id, row.revision) for row in changed]
+    mended = 0
+    for _ in range(_MENDS_MAX):
+        behind = await marks.behind(incarnation, revisions, expected=expected, following=following)
+        if not behind:
+            return None if behind is None else mended
+        keys = [(changed[index].bucket, changed[index].user_id) for index in behind]
+        rows, _ = await read_rows(postgres, keys)
+        applied = await parts.projection.apply_all(rows.values())
+        parts.signals.changed(GLOBAL_BOARD)
+        mended += applied
+    return None
+
+
+async def rebuild_ranks(
+    parts: Parts, progress: Callable[[int], None] = lambda rows: None, *, take_over: bool = False
+) -> int | None:
+    """Build the ranks anew from every shard; says of how many rows, or None where another process is at it.
+
+    Args:
+        progress: told the number of rows done, now and then.
+        take_over: end another process's rebuild instead of leaving it to it.
+
+    Raises:
+        RebuildLost: Redis lost writes meanwhile; begin again.
+        Unavailable: a shard or Redis does not answer.
+    """
+    store, keys = parts.store, parts.projection.keys
+    if take_over:
+        await store.answered(store.redis.delete(keys.building))
+    rebuild = await Rebuild.begin(store, keys)
+    if rebuild is None:
+        return None
+    count = 0
+    try:
+        marks = dict(await parts.router.scatter(read_mark))
+        for shard in parts.router.shards.values():
+            place: tuple[int, int] | None = (-1, USER_ID_MIN)
+            while place is not None:
+                rows, place = await scan_rows(shard.postgres, place, _REBUILD_BATCH)
+                await rebuild.add(rows)
+                count += len(rows)
+                progress(count)
+        await rebuild.finish(marks)
+    except BaseException:
+        with suppress(RanksUnavailable):
+            await rebuild.give_up()
+        raise
+    parts.signals.changed(GLOBAL_BOARD)
+    return count
