@@ -12,9 +12,9 @@ from pathlib import Path
 import click
 
 from app.cli.api_children import api_specs, read_health
-from db.migrate import migrate
 from domain.errors import OperatorError
 from infra.local.cluster import LocalCluster
+from service.prepare import ShardToPrepare, migrate_shards
 
 _POLL_SECONDS = 0.05
 _HEALTHY_SECONDS_MAX = 30.0
@@ -62,13 +62,18 @@ async def _run(cluster: LocalCluster, api_count: int) -> None:
 async def _serve_until_cancelled(cluster: LocalCluster, api_count: int) -> None:
     async with cluster.running():
         cluster.announce("migrating the shards")
-        for shard in cluster.shards:
-            await migrate(shard.name, shard.direct_url)
+        await _migrate(cluster)
         cluster.announce(f"starting {api_count} API processes")
         await cluster.add(api_specs(cluster, api_count))
         await _until_healthy(cluster.port)
         _greet(cluster)
         await asyncio.Event().wait()
+
+
+async def _migrate(cluster: LocalCluster) -> None:
+    for shard in await migrate_shards([ShardToPrepare(shard.name, shard.direct_url) for shard in cluster.shards]):
+        if shard.error is not None:
+            raise OperatorError(f"{shard.shard} was not migrated: {shard.error}")
 
 
 async def _until_healthy(port: int) -> None:
