@@ -38,7 +38,7 @@ class Marks:
             RanksUnavailable: Redis does not answer.
         """
         mark = await self._store.answered(self._store.redis.hget(self._keys.marks, incarnation))
-        return "0" if mark is None else bytes(mark).decode()
+        return "0" if mark is None else mark.decode() if isinstance(mark, bytes) else mark
 
     async def behind(
         self, incarnation: str, revisions: Sequence[tuple[int, int]], *, expected: str, following: str
