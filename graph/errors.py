@@ -34,6 +34,13 @@ def request_error(error: ShardboardError) -> dict[str, Any]:
     return {"errors": [{"message": str(error), "extensions": _extensions(error)}]}
 
 
+def internal_error(error: Exception) -> dict[str, Any]:
+    """The whole answer to a request that a fault of the service ended; the fault is logged."""
+    error_id = uuid4().hex
+    _log(error, error_id, None)
+    return {"errors": [{"message": MASKED_MESSAGE, "extensions": _masked_extensions(error_id)}]}
+
+
 def _shown(error: GraphQLError) -> dict[str, Any]:
     cause = error.original_error
     if isinstance(cause, ShardboardError) and not isinstance(cause, OperatorError):
@@ -44,7 +51,7 @@ def _shown(error: GraphQLError) -> dict[str, Any]:
         error_id = uuid4().hex
         _log(cause or error, error_id, error.path)
         message = MASKED_MESSAGE
-        extensions = {"code": ErrorCode.INTERNAL_SERVER_ERROR.value, "id": error_id}
+        extensions = _masked_extensions(error_id)
     entry: dict[str, Any] = {"message": message}
     if error.locations:
         entry["locations"] = [{"line": line, "column": column} for line, column in error.locations]
@@ -71,6 +78,10 @@ def _extensions(error: ShardboardError) -> dict[str, Any]:
     if isinstance(error, RateLimited):
         extensions["retryAfter"] = error.retry_after_s
     return extensions
+
+
+def _masked_extensions(error_id: str) -> dict[str, Any]:
+    return {"code": ErrorCode.INTERNAL_SERVER_ERROR.value, "id": error_id}
 
 
 def too_complex(message: str, error: GraphQLError | None = None) -> GraphQLError:

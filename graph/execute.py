@@ -38,7 +38,7 @@ async def execute_operation(
         try:
             source = await only.resolve(context, arguments[0])
         except Exception as error:
-            return _failed(only, error)
+            return failed(only, error)
         outcomes = {only.key: source}
     else:
         outcomes = await compiled.resolve(context, arguments)
@@ -81,7 +81,7 @@ async def execute_by_core(
     return {"errors": errors, "data": result.data}
 
 
-def _failed(field: RootField, error: Exception) -> Answer:
+def failed(field: RootField, error: Exception) -> Answer:
     """The answer when the only resolver of an operation failed: what graphql-core makes of it, without its costs."""
     errors = shown([located_error(error, field.nodes, [field.key])])
     return {"errors": errors, "data": {field.key: None} if field.nullable else None}

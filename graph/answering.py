@@ -1,0 +1,125 @@
+"""From a GraphQL request to the bytes of its answer."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Any, NamedTuple, TypeVar
+
+import orjson
+
+from domain.board import check_board
+from domain.errors import NotFound, Unavailable
+from graph.compile.operation import Arguments, CompiledOperation, RootField
+from graph.compile.reader import RefusedValueError
+from graph.context import Context
+from graph.documents import Documents, Prepared, RefusedDocument
+from graph.errors import request_error
+from graph.execute import Answer, execute_by_core, execute_operation, failed
+from graph.hot_answers import HotAnswers, Render
+from graph.pages import LeaderboardConnection
+from graph.request import GraphRequest, RefusedRequestError
+from graph.schema import GRAPHQL_SCHEMA
+from service.parts import Parts
+
+T = TypeVar("T")
+
+
+class Reply(NamedTuple):
+    """The body of an answer. `refused`: the request was refused before any of its operation ran."""
+
+    body: bytes
+    refused: bool
+
+
+class Answering:
+    """Answers the requests of one process, from kept bytes where they still hold."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._documents = Documents(GRAPHQL_SCHEMA)
+        self._hot = HotAnswers(parts.board_version)
+        self.find_kept = self._hot.find
+
+    async def answer(self, key: bytes, request: GraphRequest, *, may_write: bool) -> Reply:
+        """The answer to `request`, which came as the bytes `key`, within the deadline of a request.
+
+        Raises:
+            RefusedRequestError: it writes and may not.
+        """
+        prepared = self._documents.prepare(request.query, request.operation_name)
+        if isinstance(prepared, RefusedDocument):
+            return Reply(_written({"errors": prepared.errors}), True)
+        if not (may_write or prepared.is_query):
+            raise RefusedRequestError(405, "A GET only reads; send mutations by POST.")
+        hot = _hot_field(prepared, request.variables)
+        if hot is not None:
+            compiled, field, arguments = hot
+            board = arguments["board"]
+
+            def make() -> Awaitable[Render | bytes]:
+                return self._make_hot(prepared, compiled, field, arguments, request.variables)
+
+            return Reply(await self._hot.answer(key, board, make), False)
+        try:
+            answer = await self._in_time(
+                execute_operation(GRAPHQL_SCHEMA, prepared, Context(self._parts), request.variables)
+            )
+        except Unavailable as error:
+            answer = request_error(error) | {"data": None}
+        return Reply(_written(answer), "data" not in answer)
+
+    async def _make_hot(
+        self,
+        prepared: Prepared,
+        compiled: CompiledOperation,
+        field: RootField,
+        arguments: Arguments,
+        variables: dict[str, Any],
+    ) -> Render | bytes:
+        """The top of a board, to be written once as read and again as kept; an answer with errors is not kept."""
+        try:
+            page: LeaderboardConnection = await self._in_time(field.resolve(Context(self._parts), arguments))
+        except Exception as error:
+            return _written(failed(field, error))
+        if compiled.write({field.key: page}) is None:
+            # Its values do not fit their types, a fault that graphql-core words.
+            return _written(
+                await execute_by_core(GRAPHQL_SCHEMA, prepared, Context(self._parts), {}, {field.key: page})
+            )
+
+        def render(cached: bool) -> bytes:
+            page.cached = cached
+            return _written({"data": compiled.write({field.key: page})})
+
+        return render
+
+    async def _in_time(self, work: Awaitable[T]) -> T:
+        try:
+            async with asyncio.timeout(self._parts.deadline_s) as deadline:
+                return await work
+        except TimeoutError:
+            if not deadline.expired():
+                raise
+            raise Unavailable(
+                f"The request took longer than {self._parts.deadline_s:g} s and was given up; "
+                "what it wrote may have been recorded, so retry it with the same submissionId."
+            ) from None
+
+
+def _hot_field(prepared: Prepared, variables: dict[str, Any]) -> tuple[CompiledOperation, RootField, Arguments] | None:
+    """The only field of an operation that shows the top of an existing board, with its arguments."""
+    compiled = prepared.compiled
+    field = compiled.only if compiled is not None else None
+    if compiled is None or field is None or field.name != "leaderboard":
+        return None
+    try:
+        arguments = compiled.bind(variables)[0]
+        check_board(arguments["board"])
+    except (RefusedValueError, NotFound):
+        return None
+    return compiled, field, arguments
+
+
+def _written(answer: Answer) -> bytes:
+    return orjson.dumps(answer, option=orjson.OPT_UTC_Z)

@@ -1,0 +1,50 @@
+"""Which media types a request sends and wants, after the GraphQL-over-HTTP specification."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+JSON = b"application/json"
+GRAPHQL_JSON = b"application/graphql-response+json"
+HTML = b"text/html"
+
+
+class Wanted(NamedTuple):
+    """What an `Accept` header asks for.
+
+    `strict`: application/graphql-response+json, in which a refused request is a 4xx, rather than application/json,
+    in which every well-formed request is a 200. `page`: HTML by name, as a browser asks; `*/*` never gets a page.
+    """
+
+    strict: bool
+    page: bool
+
+
+@lru_cache(256)
+def read_accept(header: bytes) -> Wanted:
+    """What `header` asks for; plain JSON where it asks for nothing that there is."""
+    weights = dict(_weighed(part) for part in header.split(b","))
+    strict = weights.get(GRAPHQL_JSON, 0.0)
+    plain = weights.get(JSON, 0.0)
+    html = weights.get(HTML, 0.0)
+    return Wanted(strict > 0 and strict >= plain, html > 0 and html >= max(strict, plain))
+
+
+@lru_cache(256)
+def is_json(content_type: bytes) -> bool:
+    """Whether a body of this type is read: JSON, in UTF-8 as JSON always is."""
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
+    charsets = [value.strip(b'"') for name, _, value in (p.partition(b"=") for p in parameters) if name == b"charset"]
+    return media_type == JSON and all(charset in (b"utf-8", b"utf8") for charset in charsets)
+
+
+def _weighed(media_range: bytes) -> tuple[bytes, float]:
+    media_type, *parameters = (part.strip().lower() for part in media_range.split(b";"))
+    for parameter in parameters:
+        if parameter.startswith(b"q="):
+            try:
+                return media_type, float(parameter[2:])
+            except ValueError:
+                return media_type, 0.0
+    return media_type, 1.0
