@@ -1,0 +1,70 @@
+"""`shardboard serve`: one API process, configured by SHARDBOARD_… variables."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import sys
+
+import click
+import uvloop
+from granian.constants import HTTPModes, Interfaces
+from granian.server.embed import Server
+from pydantic import ValidationError
+
+from app.asgi import Application
+from app.settings import Settings
+from domain.errors import OperatorError, ShardboardError
+
+# Connections that wait to be accepted, and requests in progress at once.
+_BACKLOG = 1024
+_IN_PROGRESS_MAX = 8192
+
+
+@click.command()
+def serve() -> None:
+    """Serve GraphQL and /health until SIGTERM, then finish the requests under way.
+
+    Several processes may share one port; the kernel spreads the connections over them.
+    """
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        raise OperatorError(f"the SHARDBOARD_… variables are not complete: {_first_line(error)}") from None
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    uvloop.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    application = Application(settings)
+    server = Server(
+        application,
+        address=settings.host,
+        port=settings.port,
+        interface=Interfaces.ASGI,
+        http=HTTPModes.http1,
+        backlog=_BACKLOG,
+        backpressure=_IN_PROGRESS_MAX,
+        log_enabled=False,
+    )
+    stopped_by: list[signal.Signals] = []
+
+    def stop(number: signal.Signals) -> None:
+        if not stopped_by:
+            stopped_by.append(number)
+            server.stop()  # type: ignore[no-untyped-call]
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop, number)
+    await server.serve()
+    if not stopped_by:
+        # The embedded server ends quietly when the application did not start or its worker died.
+        error = application.startup_error
+        raise error if isinstance(error, ShardboardError) else OperatorError(f"the API ended: {error!r}") from error
+
+
+def _first_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    return f"SHARDBOARD_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"
