@@ -11,6 +11,7 @@ from domain.errors import ShardboardError
 
 # Imported only when asked for, so that `shardboard --help` does not load a web server.
 _COMMANDS = {
+    "serve": "app.cli.serve:serve",
     "up": "app.cli.up:up",
 }
 
