@@ -13,6 +13,8 @@ from domain.errors import ShardboardError
 _COMMANDS = {
     "serve": "app.cli.serve:serve",
     "up": "app.cli.up:up",
+    "serve": "app.cli.serve:serve",
+    "migrate": "app.cli.migrate:migrate",
 }
 
 
