@@ -13,12 +13,9 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
-from db.migrate import migrate
-from db.ownership import claim_first
-from db.postgres import Postgres
 from infra.local.cluster import LocalCluster
 from infra.local.together import together
-from sharding.placement import deal_out
+from service.prepare import ShardToPrepare, migrate_shards
 
 MakeCluster = Callable[..., AbstractAsyncContextManager[LocalCluster]]
 
@@ -38,7 +35,7 @@ def session_directory() -> Iterator[Path]:
 async def cluster(session_directory: Path) -> AsyncIterator[LocalCluster]:
     """4 migrated shards, each behind its PgBouncer, and Valkey. A test that breaks a part gets it back by itself."""
     async with LocalCluster(session_directory / "data", 4, announce=print).running() as running:
-        await migrate_all(running)
+        await _migrate(running)
         yield running
 
 
@@ -73,16 +70,10 @@ def make_cluster() -> Iterator[MakeCluster]:
         shutil.rmtree(directory)
 
 
-async def migrate_all(cluster: LocalCluster) -> None:
-    """Give each shard of a cluster its tables and its buckets."""
-    for shard, buckets in zip(cluster.shards, deal_out(len(cluster.shards)), strict=True):
-        await migrate(shard.name, shard.direct_url)
-        postgres = Postgres(shard.name, shard.direct_url)
-        try:
-            async with postgres.write() as connection:
-                await claim_first(connection, sorted(buckets))
-        finally:
-            await postgres.close()
+async def _migrate(cluster: LocalCluster) -> None:
+    for shard in await migrate_shards([ShardToPrepare(shard.name, shard.direct_url) for shard in cluster.shards]):
+        if shard.error is not None:
+            raise shard.error
 
 
 async def _empty_shard(direct_url: str) -> None:
