@@ -9,6 +9,7 @@ from typing import Any
 
 from redis.asyncio import Redis
 from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession, async_sessionmaker, create_async_engine
 
 from benchmarks.plain.tables import SCHEMA, GameSession, Player
@@ -24,34 +25,44 @@ class Store:
         """Connects at the first use."""
         url = os.environ["PLAIN_DATABASE_URL"].replace("postgresql://", "postgresql+asyncpg://")
         options = {"server_settings": {"search_path": SCHEMA, "application_name": "plain"}}
-        engine = create_async_engine(url, connect_args=options, pool_size=16, max_overflow=16)
+        engine = create_async_engine(url, connect_args=options, pool_size=8, max_overflow=8)
         self.sessions = async_sessionmaker(engine, expire_on_commit=False)
         self.redis = Redis.from_url(os.environ["PLAIN_REDIS_URL"])
 
     async def submit(self, given: SubmitScoreInput) -> tuple[GameSession, Player, bool]:
         """One transaction: the session goes in, the total goes up. Last in the answer: whether it was there before."""
+        try:
+            return *await self._record(given), False
+        except IntegrityError:
+            async with self.sessions() as db:
+                known = await db.get_one(GameSession, given.submission_id)
+                return known, await db.get_one(Player, known.player_id), True
+
+    async def _record(self, given: SubmitScoreInput) -> tuple[GameSession, Player]:
+        now = datetime.now(UTC)
         async with self.sessions.begin() as db:
             player = await db.get(Player, int(given.user_id), with_for_update=True)
             if player is None:
-                player = Player(id=int(given.user_id), username=given.username, total_score=0, games_played=0)
+                player = Player(
+                    id=int(given.user_id), username=given.username, total_score=0, games_played=0, last_played=now
+                )
                 db.add(player)
-            known = await db.get(GameSession, given.submission_id)
-            if known is not None:
-                return known, player, True
+                # Two tables without a relationship: the ORM does not know which row has to be there first.
+                await db.flush()
             session = GameSession(
                 id=given.submission_id,
                 player_id=player.id,
                 score=given.score,
                 game_mode=given.game_mode,
                 duration_seconds=given.duration_seconds,
-                played_at=datetime.now(UTC),
+                played_at=now,
             )
             db.add(session)
             player.username = given.username
             player.total_score += given.score
             player.games_played += 1
-            player.last_played = session.played_at
-        return session, player, False
+            player.last_played = now
+        return session, player
 
     async def read_top(self, first: int) -> dict[str, Any]:
         """The best players and how many there are, up to 5 seconds old."""
