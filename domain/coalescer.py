@@ -95,6 +95,8 @@ class Coalescer(Generic[Item, Result]):
     async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
         try:
             results = await self._flush([item for item, _ in batch])
+            if len(results) != len(batch):
+                raise ValueError(f"{self._name}: {len(results)} answers to {len(batch)} items")
         except asyncio.CancelledError:
             for _, future in batch:
                 future.cancel()
