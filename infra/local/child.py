@@ -32,7 +32,8 @@ class ChildSpec:
     """How one child runs.
 
     `ready` is asked again and again with the pid until it says True. `stop_signals` are sent one after the other,
-    each with the seconds the child is given to end; SIGKILL comes last.
+    each with the seconds the child is given to end; SIGKILL comes last. `start_tries` is how often the first start is
+    tried, with growing waits between.
     """
 
     role: str
@@ -42,6 +43,7 @@ class ChildSpec:
     ready: Callable[[int], Awaitable[bool]]
     stop_signals: Sequence[tuple[signal.Signals, float]]
     ready_seconds_max: float = 30.0
+    start_tries: int = 1
     environment: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
 
@@ -87,7 +89,7 @@ class Child:
             ChildDied: it ended or was not ready in time, with the end of its log.
         """
         try:
-            await self._spawn()
+            await self._spawn_first()
         except BaseException:
             await self._end()
             raise
@@ -110,6 +112,18 @@ class Child:
     async def until_ready(self) -> None:
         """Wait until the child is ready; give this a deadline with `asyncio.timeout`."""
         await self._ready.wait()
+
+    async def _spawn_first(self) -> None:
+        backoff = _BACKOFF_SECONDS_MIN
+        for _ in range(1, self.spec.start_tries):
+            try:
+                return await self._spawn()
+            except ChildDied as error:
+                await self._end(kill=True)
+                self._announce(f"!! {error}; next try in {backoff:.1f} s")
+                await asyncio.sleep(backoff)
+                backoff *= 2
+        return await self._spawn()
 
     async def _spawn(self) -> None:
         spec = self.spec
@@ -215,5 +229,9 @@ def _fate(code: int | None) -> str:
 
 
 def _end_of(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
-    return f"{log} ends: {lines[-1].strip()}" if lines else f"{log} is empty"
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    if not lines:
+        return f"{log} is empty"
+    # Servers go on to say that they are down after they said why.
+    reasons = [line for line in lines if "FATAL" in line]
+    return f"{log} ends: {(reasons or lines)[-1].strip()}"

@@ -22,7 +22,10 @@ def end_leftovers(records_path: Path, pgdatas: list[Path]) -> list[ProcessRecord
     ended = end_all(load_records(records_path), _PATIENCE_SECONDS)
     # A postmaster that was started after the last record was written.
     unrecorded = [record for pgdata in pgdatas if (record := _postmaster_of(pgdata))]
-    return ended + end_all(unrecorded, _PATIENCE_SECONDS)
+    ended += end_all(unrecorded, _PATIENCE_SECONDS)
+    for pgdata in pgdatas:
+        _remove_locks(pgdata)
+    return ended
 
 
 def _postmaster_of(pgdata: Path) -> ProcessRecord | None:
@@ -32,11 +35,17 @@ def _postmaster_of(pgdata: Path) -> ProcessRecord | None:
     except (FileNotFoundError, IndexError, ValueError):
         return None
     started = started_at(pid)
-    if started is None:
-        return None
-    if str(pgdata) not in command_line(pid):
-        # Another program has this pid today. PostgreSQL would take it for the postmaster and refuse to start;
-        # sessions of a dead postmaster that still hold its shared memory are found by PostgreSQL without this file.
-        lock.unlink()
+    if started is None or f"-D {pgdata} " not in f"{command_line(pid)} ":
         return None
     return ProcessRecord("postgres", pgdata.parent.name, pid, started)
+
+
+def _remove_locks(pgdata: Path) -> None:
+    """Remove what names the pid of a postmaster that is gone.
+
+    That pid may belong to another program today, or still to the dead postmaster when nobody has waited for it.
+    PostgreSQL would take either for a running one and refuse to start. Sessions of a dead postmaster that still hold
+    its shared memory are found by PostgreSQL without these files.
+    """
+    for lock in (pgdata / "postmaster.pid", *pgdata.parent.glob(".s.PGSQL.*")):
+        lock.unlink(missing_ok=True)

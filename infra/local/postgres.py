@@ -83,6 +83,8 @@ class PostgresShard:
             stop_signals=((signal.SIGINT, 3.5), (signal.SIGQUIT, 1.0)),
             # A recovery after a kill may have a lot of WAL to read.
             ready_seconds_max=300.0,
+            # Busy sessions of a postmaster that was killed hold its memory until they notice, up to a few seconds.
+            start_tries=7,
         )
 
     async def ensure_database(self) -> None:

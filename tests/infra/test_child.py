@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -52,10 +53,18 @@ async def test_a_child_that_is_never_ready_is_ended(tmp_path: Path) -> None:
 
 
 async def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
-    made = spec(tmp_path, FOREVER)
-    missing = ChildSpec(**{**vars(made), "command": [str(tmp_path / "missing")]})
+    missing = replace(spec(tmp_path, FOREVER), command=[str(tmp_path / "missing")])
     with pytest.raises(ChildDied, match=r"^api1 cannot be started: .*missing"):
         await Child(missing, print, lambda: None).start()
+
+
+async def test_a_first_start_is_tried_as_often_as_wanted(tmp_path: Path) -> None:
+    code = "import pathlib, sys\nmark = pathlib.Path(sys.argv[1], 'tried')\nif not mark.exists(): mark.touch(); sys.exit(5)\n"
+    lines: list[str] = []
+    child = Child(replace(spec(tmp_path, code + FOREVER), start_tries=2), lines.append, lambda: None)
+    await child.start()
+    await child.stop()
+    assert lines == [f"!! api1 ended with code 5; {tmp_path}/log is empty; next try in 0.1 s"]
 
 
 async def test_back_off_grows_while_it_keeps_dying_and_stop_ends_that(tmp_path: Path) -> None:
