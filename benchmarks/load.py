@@ -28,7 +28,7 @@ class Measured:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom the load goes to. `players` is the file that benchmarks/players.py writes."""
+    """Whom the load goes to. `players` is the file that benchmarks/cluster.py writes."""
 
     url: str
     players: Path

@@ -12,8 +12,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 
 HOST = "127.0.0.1"
+ROOT = Path(__file__).parents[1]
 
 
 def find_free_port() -> int:
@@ -26,7 +28,9 @@ def find_free_port() -> int:
 @contextmanager
 def running(commands: Sequence[Sequence[str]], environment: dict[str, str]) -> Iterator[list[subprocess.Popen[bytes]]]:
     """The processes of these commands, ended in any case when the block is left."""
-    processes = [subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) for command in commands]
+    processes = [
+        subprocess.Popen(command, env=environment, cwd=ROOT, stdout=subprocess.DEVNULL) for command in commands
+    ]
     try:
         yield processes
     finally:

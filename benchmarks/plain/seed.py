@@ -42,7 +42,7 @@ def seed_plain(url: str, players: Path, sessions: int) -> None:
 
     Args:
         url: the database, as a role that owns it.
-        players: the file that benchmarks/players.py writes.
+        players: the file that benchmarks/cluster.py writes.
         sessions: how many, spread evenly over the players.
     """
     dialect = postgresql.dialect()  # type: ignore[no-untyped-call]

@@ -20,7 +20,7 @@ def plain_design(database_url: str, redis_url: str, players: Path, sessions: int
     Args:
         database_url: a Postgres without a pooler before it: the plain design keeps its own pool.
         redis_url: its cache.
-        players: the file that benchmarks/players.py writes.
+        players: the file that benchmarks/cluster.py writes.
         sessions: how many to fill in.
     """
     seed_plain(database_url, players, sessions)

@@ -1,0 +1,87 @@
+"""`python -m benchmarks`: the service and its yardsticks in one run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from benchmarks.cluster import Cluster, shardboard_up
+from benchmarks.goals import SESSIONS_A_BULK, judge, judge_size
+from benchmarks.load import Target, find_wrk, measure
+from benchmarks.pgbench import measure_one_row_writes
+from benchmarks.plain.server import plain_design
+from benchmarks.processes import HOST, find_free_port, running, wait_until_answers
+from benchmarks.report import Report
+from benchmarks.serve import serve_commands
+from benchmarks.sizes import measure_sizes
+
+READS = {"leaderboard": "leaderboard", "rank": "rank", "history": "history"}
+
+
+def main() -> None:
+    """Run what was asked for, print the tables, write them to a file if one was named."""
+    given = _parse_arguments()
+    find_wrk()
+    report = Report(given.players, given.sessions, given.seconds)
+    if not given.only_sizes:
+        _measure_all(report)
+    if given.sizes:
+        report.sizes = measure_sizes(given.sizes, given.seconds)
+        small, large = min(given.sizes), max(given.sizes)
+        report.goals += [judge_size(name, one[small], one[large]) for name, one in report.sizes.items()]
+    print("\n" + report.markdown())
+    if given.output:
+        report.write(given.output)
+
+
+def _measure_all(report: Report) -> None:
+    print("starting the service", flush=True)
+    with shardboard_up() as cluster:
+        target = cluster.seed(report.players, report.sessions)
+        _measure_service(report, target)
+        _measure_yardsticks(report, cluster, target)
+        report.verified = cluster.verify_ranks()
+    report.goals = judge(report.rows)
+
+
+def _measure_service(report: Report, target: Target) -> None:
+    print("the service", flush=True)
+    for name, script in READS.items():
+        report.add(name, measure(target, script, report.seconds))
+    report.add("submitScore", measure(target, "submit_score", report.seconds))
+    report.add("submitScores", measure(target, "submit_scores", report.seconds), SESSIONS_A_BULK)
+
+
+def _measure_yardsticks(report: Report, cluster: Cluster, target: Target) -> None:
+    print("the yardsticks", flush=True)
+    report.add("pgbench", measure_one_row_writes(cluster.direct_urls[0], report.seconds))
+    port = find_free_port()
+    with running(serve_commands(port, "benchmarks.empty_route:app"), dict(os.environ)) as started:
+        url = f"http://{HOST}:{port}/"
+        wait_until_answers(url, started, None, seconds_max=30)
+        report.add("empty", measure(Target(url, target.players), "empty", report.seconds))
+    # It may use all of one shard's Postgres and of Valkey: the service has nothing to do meanwhile.
+    with plain_design(cluster.direct_urls[0], cluster.redis_url, target.players, report.sessions) as plain:
+        for name, script in READS.items():
+            report.add(f"plain {name}", measure(plain, script, report.seconds))
+        report.add("plain submitScore", measure(plain, "submit_score", report.seconds))
+
+
+def _parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser("python -m benchmarks", description=__doc__)
+    parser.add_argument("--players", type=int, default=100_000)
+    parser.add_argument("--sessions", type=int, default=1_000_000)
+    parser.add_argument("--seconds", type=int, default=8, help="of each measurement, after a warm-up")
+    parser.add_argument("--sizes", type=_parse_sizes, help="numbers of players to compare, such as 10000,1000000")
+    parser.add_argument("--only-sizes", action="store_true", help="compare the sizes and leave out all else")
+    parser.add_argument("--output", type=Path, help="write the tables to this .md and the numbers beside it as .json")
+    return parser.parse_args()
+
+
+def _parse_sizes(text: str) -> list[int]:
+    return [int(part) for part in text.split(",")]
+
+
+if __name__ == "__main__":
+    main()

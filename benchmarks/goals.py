@@ -1,0 +1,75 @@
+"""What is aimed at, beside what was measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from benchmarks.load import Measured
+
+SESSIONS_A_BULK = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table. `sessions_per_second` is set where one request carries more than one session."""
+
+    name: str
+    measured: Measured
+    sessions_per_second: float | None = None
+
+    @property
+    def rate(self) -> float:
+        """What goals speak of: sessions a second in bulk, requests a second else."""
+        return self.measured.per_second if self.sessions_per_second is None else self.sessions_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """A figure that a row should reach. `is_aim` marks the ones beyond what is required."""
+
+    row: str
+    text: str
+    found: str
+    met: bool
+    is_aim: bool = False
+
+
+# A small hand-written Node service on such a machine; no shards, no idempotency.
+_AIMS = {"submitScore": 8_700, "leaderboard": 23_000, "rank": 27_000, "history": 12_000}
+_LEAST = {"submitScore": 6_000, "submitScores": 25_000, "leaderboard": 40_000, "rank": 10_000, "history": 6_000}
+_SUBMIT_P99_MS = 45
+_SUBMIT_TIMES_PLAIN = 4
+_SIZE_RATIO = 0.8
+
+
+def judge(rows: dict[str, Row]) -> list[Goal]:
+    """Every goal whose rows were measured."""
+    goals = [
+        Goal(name, f"at least {least:,}/s", f"{rows[name].rate:,.0f}/s", rows[name].rate >= least)
+        for name, least in _LEAST.items()
+        if name in rows
+    ]
+    if "submitScore" in rows:
+        p99 = rows["submitScore"].measured.p99_ms
+        goals.append(Goal("submitScore", f"p99 under {_SUBMIT_P99_MS} ms", f"{p99:.1f} ms", p99 < _SUBMIT_P99_MS))
+    if "submitScore" in rows and "plain submitScore" in rows:
+        times = rows["submitScore"].rate / rows["plain submitScore"].rate
+        wanted = f"at least {_SUBMIT_TIMES_PLAIN} × the plain design"
+        goals.append(Goal("submitScore", wanted, f"{times:.1f} ×", times >= _SUBMIT_TIMES_PLAIN))
+    if "submitScores" in rows and "pgbench" in rows:
+        times = rows["submitScores"].rate / rows["pgbench"].rate
+        goals.append(Goal("submitScores", "more than pgbench's one-row writes", f"{times:.1f} ×", times > 1))
+    goals += [
+        Goal(name, f"more than {aim:,}/s", f"{rows[name].rate:,.0f}/s", rows[name].rate > aim, is_aim=True)
+        for name, aim in _AIMS.items()
+        if name in rows
+    ]
+    failed = sum(row.measured.failed for row in rows.values())
+    goals.append(Goal("all", "no answer that is not what was asked for", f"{failed} such", failed == 0))
+    return goals
+
+
+def judge_size(row: str, small: Measured, large: Measured) -> Goal:
+    """Whether speed stays when the players grow."""
+    ratio = large.per_second / small.per_second
+    return Goal(row, f"at least {_SIZE_RATIO} of the speed with fewer players", f"{ratio:.2f}", ratio >= _SIZE_RATIO)

@@ -1,0 +1,116 @@
+"""The report of a run: tables in Markdown that read well on a terminal, and the same as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from benchmarks.goals import Goal, Row
+from benchmarks.load import CONNECTIONS, Measured
+from infra.local.binaries import find_binaries, pgbouncer_version, postgres_major
+
+
+@dataclass(slots=True)
+class Report:
+    """What a run found so far."""
+
+    players: int
+    sessions: int
+    seconds: int
+    rows: dict[str, Row] = field(default_factory=dict)
+    goals: list[Goal] = field(default_factory=list)
+    sizes: dict[str, dict[int, Measured]] = field(default_factory=dict)
+    verified: str = ""
+
+    def add(self, name: str, measured: Measured, sessions_a_request: int | None = None) -> None:
+        """Take one measurement in, and say so."""
+        sessions = None if sessions_a_request is None else measured.per_second * sessions_a_request
+        row = self.rows[name] = Row(name, measured, sessions)
+        print(f"  {name}: {row.rate:,.0f}/s, p50 {measured.p50_ms:.1f} ms, p99 {measured.p99_ms:.1f} ms", flush=True)
+        if measured.failed:
+            print(f"  {measured.failed} answers were wrong, first: {measured.first_failure}", flush=True)
+
+    def markdown(self) -> str:
+        """All tables."""
+        parts = [f"{describe_machine()}. {CONNECTIONS} connections, {self.seconds} s each."]
+        if self.rows:
+            parts += [f"{self.players:,} players, {self.sessions:,} sessions in place.", self._speeds(), self._ratios()]
+        if self.sizes:
+            parts.append(self._sizes())
+        parts.append(self._judged())
+        if self.verified:
+            parts.append(f"After all that, `shardboard ranks verify`: {self.verified}")
+        return "\n\n".join(parts) + "\n"
+
+    def write(self, path: Path) -> None:
+        """Write `path` with the tables and the file of the same name and the ending `.json` with the numbers."""
+        path.write_text(self.markdown())
+        numbers = {"machine": describe_machine(), "connections": CONNECTIONS} | asdict(self)
+        path.with_suffix(".json").write_text(json.dumps(numbers, indent=2) + "\n")
+
+    def _speeds(self) -> str:
+        rows = [
+            (
+                row.name,
+                f"{row.measured.per_second:,.0f}",
+                "" if row.sessions_per_second is None else f"{row.sessions_per_second:,.0f}",
+                f"{row.measured.p50_ms:.2f}",
+                f"{row.measured.p99_ms:.2f}",
+                str(row.measured.failed),
+            )
+            for row in self.rows.values()
+        ]
+        return make_table(("what", "requests/s", "sessions/s", "p50 ms", "p99 ms", "failed"), rows)
+
+    def _ratios(self) -> str:
+        """Each operation of the service beside the yardsticks."""
+        names = [name for name in self.rows if f"plain {name}" in self.rows or name == "submitScores"]
+        rows = [
+            (name, *(self._times(name, other) for other in (f"plain {name}", "pgbench", "empty"))) for name in names
+        ]
+        return make_table(("what", "× plain design", "× pgbench", "× empty route"), rows)
+
+    def _times(self, name: str, yardstick: str) -> str:
+        other = self.rows.get(yardstick)
+        return "" if other is None else f"{self.rows[name].rate / other.rate:.2f}"
+
+    def _sizes(self) -> str:
+        rows = [
+            (name, f"{size:,}", f"{one.per_second:,.0f}", f"{one.p50_ms:.2f}", f"{one.p99_ms:.2f}", str(one.failed))
+            for name, by_size in self.sizes.items()
+            for size, one in by_size.items()
+        ]
+        return make_table(("what", "players", "requests/s", "p50 ms", "p99 ms", "failed"), rows)
+
+    def _judged(self) -> str:
+        rows = [
+            (g.row, g.text, g.found, ("aim " if g.is_aim else "") + ("met" if g.met else "MISSED")) for g in self.goals
+        ]
+        return make_table(("what", "goal", "measured", ""), rows)
+
+
+def make_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A Markdown table whose columns line up; all but the first are flush right."""
+    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
+    widths = [max(width, 3) for width in widths]
+
+    def line(cells: Sequence[str]) -> str:
+        padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])]) + "|"
+    return "\n".join([line(heads), rule, *map(line, rows)])
+
+
+def describe_machine() -> str:
+    """What the numbers were measured on."""
+    binaries = find_binaries()
+    pooler = ".".join(map(str, pgbouncer_version(binaries.pgbouncer)))
+    return (
+        f"{os.cpu_count()} cores, {platform.system()} {platform.machine()}, Python {platform.python_version()}, "
+        f"PostgreSQL {postgres_major(binaries.postgres_bin)}, PgBouncer {pooler}"
+    )
