@@ -12,6 +12,7 @@ from db.postgres import ConnectionLimits, Postgres
 from domain.errors import ShardboardError
 from domain.standing import GLOBAL_BOARD
 from ranking.projection import Projection
+from ranking.seen_ids import SeenIds
 from ranking.signals import Signals
 from ranking.store import Store
 from service.parts import Parts
@@ -45,6 +46,7 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
         router=router,
         store=store,
         projection=Projection(store, GLOBAL_BOARD),
+        seen_ids=SeenIds(store, settings.id_window),
         signals=signals,
         sql_ranks=SqlRanks(router, settings.sql_rank_depth_max),
         id_window=settings.id_window,

@@ -14,6 +14,9 @@ _READ = """
     left join players as p on p.bucket = k.bucket and p.user_id = k.user_id
 """
 
+_FIND_IDS = "select min(user_id), max(user_id) from players where user_id between $1 and $2"
+_FIND_TIMEOUT_S = 60.0
+
 
 async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tuple[dict[int, Player], list[int]]:
     """The players of (bucket, user id) pairs by user id, and the user ids whose bucket this shard does not own.
@@ -29,3 +32,13 @@ async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> t
         elif username is not None:
             players[user_id] = Player(user_id, username, created_at)
     return players, strangers
+
+
+async def find_user_ids(postgres: Postgres, first: int, last: int) -> tuple[int, int] | None:
+    """The smallest and the greatest user id on this shard from `first` to `last`; None where there is none.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    ((smallest, greatest),) = await postgres.call(_FIND_IDS, first, last, timeout_s=_FIND_TIMEOUT_S)
+    return None if smallest is None else (smallest, greatest)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from db.postgres import Postgres
 from domain.standing import Row
@@ -17,6 +18,9 @@ _RECORD = (
     "select outcome, total, games, last_played, board_total, board_games, board_last_played, board_revision "
     "from record_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 )
+_FIND = "select id, user_id from game_sessions where id = any($1::uuid[])"
+# It is asked of all shards on behalf of one shard's player, who must not wait long for another's.
+_FIND_TIMEOUT_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +80,12 @@ async def record_sessions(
             batch, rows, strict=True
         )
     ]
+
+
+async def find_sessions(postgres: Postgres, ids: Sequence[UUID]) -> dict[UUID, int]:
+    """Which of the sessions this shard holds, and whose they are.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    return {row[0]: row[1] for row in await postgres.call(_FIND, ids, timeout_s=_FIND_TIMEOUT_S)}

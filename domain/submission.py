@@ -26,8 +26,11 @@ class IdWindow:
 
 @dataclass(frozen=True, slots=True)
 class Submission:
-    """One checked session on its way to its shard. `id` is the idempotency key, `recorded_us` the microsecond
-    (since 1970) at which the service took it: it tells a client's retry from the service's own."""
+    """One checked session on its way to its shard.
+
+    `id` is the idempotency key, `id_given` whether the client made it; `recorded_us` is the microsecond (since 1970) at
+    which the service took the submission: it tells a client's retry from the service's own.
+    """
 
     id: UUID
     user_id: int
@@ -36,6 +39,7 @@ class Submission:
     game_mode: str | None
     duration_seconds: int | None
     recorded_us: int
+    id_given: bool = False
 
 
 def check_submission(
@@ -69,7 +73,16 @@ def check_submission(
         checked_id = make_uuid7(now_us // 1000)
     else:
         checked_id = _check_submission_id(submission_id, now_us // 1000, window, f"{where}.submissionId")
-    return Submission(checked_id, checked_user_id, checked_username, score, game_mode, duration_seconds, now_us)
+    return Submission(
+        checked_id,
+        checked_user_id,
+        checked_username,
+        score,
+        game_mode,
+        duration_seconds,
+        now_us,
+        id_given=submission_id is not None,
+    )
 
 
 def check_score(score: int, where: str) -> None:

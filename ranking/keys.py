@@ -8,6 +8,11 @@ from dataclasses import dataclass, field
 CHANGES_CHANNEL = "shardboard:changes"
 
 
+def seen_ids_key(day: int) -> str:
+    """The Bloom filter of the submission ids that carry a time in `day`, counted from 1970."""
+    return f"shardboard:{{seen}}:{day}"
+
+
 @dataclass(frozen=True, slots=True)
 class BoardKeys:
     """The keys of one board.

@@ -39,9 +39,9 @@ class Store:
             protocol=2,
         )
         scripts = Path(__file__).parent / "scripts"
-        self._apply, self._read, self._slice, self._relay_check, self._build, self._swap = (
+        self._apply, self._read, self._slice, self._relay_check, self._build, self._swap, self._seen = (
             self.redis.register_script((scripts / f"{name}.lua").read_text())
-            for name in ("apply", "read", "slice", "relay_check", "build", "swap")
+            for name in ("apply", "read", "slice", "relay_check", "build", "swap", "seen")
         )
         self._rest_until = 0.0
 
@@ -127,4 +127,10 @@ class Store:
                 ],
                 arguments,
             )
+        return answer
+
+    async def seen(self, filters: Sequence[str], arguments: Sequence[int]) -> list[int]:
+        """Run seen.lua."""
+        async with self.guarded():
+            answer: list[int] = await self._seen(filters, arguments)
         return answer

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from domain.submission import IdWindow
 from ranking.projection import Projection
+from ranking.seen_ids import SeenIds
 from ranking.signals import Signals
 from ranking.store import Store
 from service.sql_ranks import SqlRanks
@@ -22,6 +23,7 @@ class Parts:
     router: Router
     store: Store
     projection: Projection
+    seen_ids: SeenIds
     signals: Signals
     sql_ranks: SqlRanks
     id_window: IdWindow

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -40,7 +39,8 @@ async def migrate_shards(shards: Sequence[ShardToPrepare]) -> list[Prepared]:
     Raises:
         Unavailable: a shard stopped answering in between; run it again.
     """
-    results = await asyncio.gather(*(_migrate(shard) for shard in shards))
+    # One after the other: Alembic keeps what it is doing in globals of the process.
+    results = [await _migrate(shard) for shard in shards]
     if not any(result.error for result in results):
         await _deal_out_buckets(shards)
     return results

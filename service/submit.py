@@ -25,12 +25,11 @@ async def submit_score(parts: Parts, submission: Submission) -> Recorded:
         BadUserInput: the total would leave its range.
         Unavailable: the shard does not answer; safe to send again with the same id.
     """
+    if submission.id_given and await _is_anothers_id(parts, submission):
+        raise _conflict(submission)
     outcomes = await parts.router.record(submission)
     if outcomes.outcome == "conflict":
-        raise Conflict(
-            f"submissionId {submission.id} was used before with other content; "
-            "a retry must repeat the session exactly, another session needs an id of its own."
-        )
+        raise _conflict(submission)
     standing = await _rank(parts, submission, outcomes)
     session = Session(
         submission.id,
@@ -60,6 +59,24 @@ async def submit_scores(
             answer = ShardboardError("Internal server error.")
         answers.append(answer)
     return answers
+
+
+async def _is_anothers_id(parts: Parts, submission: Submission) -> bool:
+    """Whether the id belongs to a session of another player; the player's own shard alone could not tell."""
+    try:
+        if not await parts.seen_ids.maybe_seen(submission.id):
+            return False
+    except RanksUnavailable:
+        # Without the filter every id may have been used; the shards know.
+        pass
+    return await parts.router.is_anothers(submission)
+
+
+def _conflict(submission: Submission) -> Conflict:
+    return Conflict(
+        f"submissionId {submission.id} was used before with other content; "
+        "a retry must repeat the session exactly, another session needs an id of its own."
+    )
 
 
 async def _rank(parts: Parts, submission: Submission, outcomes: Outcomes) -> Standing:

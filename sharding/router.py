@@ -12,13 +12,14 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
+from uuid import UUID
 
 import asyncpg
 
 from db.history import HistoryRequest, HistoryRows, read_history
 from db.ownership import read_owned
 from db.postgres import Postgres
-from db.scores import Outcomes
+from db.scores import Outcomes, find_sessions
 from domain.coalescer import Coalescer
 from domain.errors import MapError, OperatorError, Unavailable
 from domain.submission import Submission
@@ -57,6 +58,13 @@ class Shard:
             batch_rows_max=limits.batch_rows_max,
             queue_rows_max=limits.queue_rows_max,
         )
+        self.sessions: Coalescer[UUID, int | None] = Coalescer(
+            self._find_sessions,
+            name=f"Shard {postgres.name}",
+            slots=1,
+            batch_max=limits.batch_rows_max,
+            queue_max=limits.queue_rows_max,
+        )
         self.history: Coalescer[HistoryRequest, HistoryRows | None] = Coalescer(
             lambda requests: read_history(postgres, requests),
             name=f"Shard {postgres.name}",
@@ -64,6 +72,10 @@ class Shard:
             batch_max=limits.batch_rows_max,
             queue_max=limits.queue_rows_max,
         )
+
+    async def _find_sessions(self, ids: list[UUID]) -> list[int | None]:
+        found = await find_sessions(self.postgres, ids)
+        return [found.get(id_) for id_ in ids]
 
 
 class Router:
@@ -104,6 +116,16 @@ class Router:
                 return outcomes
             await self._follow(outcomes.outcome == "moved")
         raise _still_moving(submission.user_id)
+
+    async def is_anothers(self, submission: Submission) -> bool:
+        """Whether the submission's id is that of another player's session, on whichever shard; asks all of them.
+
+        A shard that does not answer is left out: its ids cannot be checked, and other shards' players must not wait.
+        """
+        owners = await asyncio.gather(
+            *(shard.sessions.put(submission.id) for shard in self.shards.values()), return_exceptions=True
+        )
+        return any(isinstance(owner, int) and owner != submission.user_id for owner in owners)
 
     async def history(self, user_id: int, request: Callable[[int], HistoryRequest]) -> HistoryRows:
         """Sessions of one player; `request` makes the request for the player's bucket.
