@@ -117,7 +117,9 @@ def _sessions_per_player(plan: SeedPlan) -> array[int]:
     return counts
 
 
-def _invent_sessions(rng: Random, count: int, joined_ms: int, until_ms: int, utc_offset_h: int) -> list[InventedSession]:
+def _invent_sessions(
+    rng: Random, count: int, joined_ms: int, until_ms: int, utc_offset_h: int
+) -> list[InventedSession]:
     random, getrandbits = rng.random, rng.getrandbits
     skill = rng.lognormvariate(0, _SKILL_SPREAD)
     favourite = rng.choices(GAME_MODES, _MODE_WEIGHTS)[0]

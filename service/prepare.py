@@ -31,8 +31,10 @@ class Prepared:
     error: ShardboardError | None
 
 
-async def migrate_shards(shards: Sequence[ShardToPrepare]) -> list[Prepared]:
-    """Migrate every shard; one that fails does not keep the others from it.
+async def migrate_shards(
+    shards: Sequence[ShardToPrepare], *, back_days: int = 30, months_ahead: int = 3
+) -> list[Prepared]:
+    """Migrate every shard and make its partitions; one that fails does not keep the others from it.
 
     A deployment in which no shard owns a bucket yet is given them here, once all shards are migrated.
 
@@ -40,7 +42,7 @@ async def migrate_shards(shards: Sequence[ShardToPrepare]) -> list[Prepared]:
         Unavailable: a shard stopped answering in between; run it again.
     """
     # One after the other: Alembic keeps what it is doing in globals of the process.
-    results = [await _migrate(shard) for shard in shards]
+    results = [await _prepare(shard, back_days, months_ahead) for shard in shards]
     if not any(result.error for result in results):
         await _deal_out_buckets(shards)
     return results
@@ -57,11 +59,16 @@ async def keep_partitions_ready(postgres: Postgres, *, back_days: int, months_ah
         return await make_partitions(connection, months)
 
 
-async def _migrate(shard: ShardToPrepare) -> Prepared:
+async def _prepare(shard: ShardToPrepare, back_days: int, months_ahead: int) -> Prepared:
+    postgres = Postgres(shard.name, shard.direct_url)
     try:
-        return Prepared(shard.name, await migrate(shard.name, shard.direct_url), None)
+        before = await migrate(shard.name, shard.direct_url)
+        await keep_partitions_ready(postgres, back_days=back_days, months_ahead=months_ahead)
     except ShardboardError as error:
         return Prepared(shard.name, None, error)
+    finally:
+        await postgres.close()
+    return Prepared(shard.name, before, None)
 
 
 async def _deal_out_buckets(shards: Sequence[ShardToPrepare]) -> None:

@@ -64,8 +64,6 @@ async def bring_ranks_up(parts: Parts, progress: Progress = no_progress) -> int:
     marks = Marks(parts.store, parts.projection.keys)
     if not await marks.ready():
         return await renew_ranks(parts, progress)
-    counts = await asyncio.gather(
-        *(catch_up(parts, marks, shard.postgres) for shard in parts.router.shards.values())
-    )
+    counts = await asyncio.gather(*(catch_up(parts, marks, shard.postgres) for shard in parts.router.shards.values()))
     progress(sum(counts))
     return sum(counts)

@@ -12,6 +12,7 @@ from db.partitions import Month, make_partitions, months_between, read_pruned_be
 from db.players import find_user_ids
 from db.postgres import Postgres
 from domain.errors import OperatorError
+from domain.ids import USER_ID_MAX
 from service.invented_players import InventedPlayer, SeedPlan, invent_players
 from service.parts import Parts
 from service.renew_ranks import Progress, no_progress, renew_ranks
@@ -61,12 +62,14 @@ async def seed(
 
 async def _refuse_taken_ids(postgreses: Sequence[Postgres], plan: SeedPlan) -> None:
     last = plan.first_user_id + plan.players - 1
-    found = [await find_user_ids(postgres, plan.first_user_id, last) for postgres in postgreses]
-    taken = [user_id for user_ids in found if user_ids for user_id in user_ids]
-    if taken:
+    if last > USER_ID_MAX:
+        raise OperatorError(f"user ids end at {USER_ID_MAX}; nothing was written")
+    found = [await find_user_ids(postgres, plan.first_user_id, USER_ID_MAX) for postgres in postgreses]
+    present = [user_id for user_ids in found if user_ids for user_id in user_ids]
+    if present and min(present) <= last:
         raise OperatorError(
-            f"players between {plan.first_user_id} and {last} exist already ({min(taken)} to {max(taken)}); nothing was "
-            f"written. `--first-id {max(taken) + 1}` adds players behind them."
+            f"player {min(present)} exists already, and seeding would invent {plan.first_user_id} to {last}; nothing "
+            f"was written. `--first-id {max(present) + 1}` adds players behind all there are."
         )
 
 
@@ -128,9 +131,9 @@ class _ShardLoad:
 
     async def stop(self) -> None:
         """Leave no write behind, when it failed elsewhere."""
-        if self._writing is not None and not self._writing.done():
+        if self._writing is not None:
             self._writing.cancel()
-            await asyncio.wait([self._writing])
+            await asyncio.gather(self._writing, return_exceptions=True)
 
 
 def _owners(loads: Sequence[_ShardLoad]) -> list[_ShardLoad]:
