@@ -61,7 +61,7 @@ def is_retryable(error: BaseException) -> bool:
 def refusal_of(error: asyncpg.PostgresError) -> ShardboardError | None:
     """What a Postgres error that one submission caused by itself means to its client; None where it is none."""
     if isinstance(error, asyncpg.CheckViolationError):
-        if error.constraint_name == "leaderboard_total_range":
+        if error.constraint_name in ("leaderboard_total_range", "game_sessions_total_range"):
             return BadUserInput(
                 f"input.score would bring the player's total beyond ±{SCORE_MAX}, the exact integers of a JSON "
                 "number; nothing was recorded."

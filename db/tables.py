@@ -113,6 +113,8 @@ game_sessions = Table(
     Column("username", Text, nullable=False),
     Column("game_mode", Text),
     PrimaryKeyConstraint("id"),
+    # Of a batch's sessions each has to stay in the range, not only the last.
+    CheckConstraint("total_after between -9007199254740991 and 9007199254740991", name="total_range"),
     Index("game_sessions_user_idx", "user_id", text("id DESC")),
     postgresql_partition_by="RANGE (id)",
 )

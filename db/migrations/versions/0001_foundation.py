@@ -71,7 +71,8 @@ create table game_sessions (
     last_played_after timestamptz not null,
     username text not null,
     game_mode text,
-    constraint game_sessions_pkey primary key (id)
+    constraint game_sessions_pkey primary key (id),
+    constraint game_sessions_total_range check (total_after between -9007199254740991 and 9007199254740991)
 ) partition by range (id);
 create index game_sessions_user_idx on game_sessions (user_id, id desc)
 """
