@@ -7,7 +7,7 @@ proves that everything written before it did; one that was lost with the data le
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from ranking.keys import BoardKeys
 from ranking.members import member_of
@@ -38,7 +38,16 @@ class Marks:
             RanksUnavailable: Redis does not answer.
         """
         mark = await self._store.answered(self._store.redis.hget(self._keys.marks, incarnation))
-        return "0" if mark is None else mark.decode() if isinstance(mark, bytes) else mark
+        return "0" if mark is None else _text(mark)
+
+    async def strangers_only(self, incarnations: Iterable[str]) -> bool:
+        """Whether the ranks are those of other shards altogether: there are marks, and none is of these shards.
+
+        Raises:
+            RanksUnavailable: Redis does not answer.
+        """
+        marked = {_text(key) for key in await self._store.answered(self._store.redis.hkeys(self._keys.marks))}
+        return bool(marked) and marked.isdisjoint(incarnations)
 
     async def behind(
         self, incarnation: str, revisions: Sequence[tuple[int, int]], *, expected: str, following: str
@@ -70,3 +79,7 @@ class Marks:
             # Two holders for a moment, should it have expired in between, do no harm: all a relay does is guarded.
             await self._store.redis.pexpire(key, lease_ms)
             return True
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -14,7 +14,7 @@ from secrets import token_hex
 
 from db.postgres import Postgres
 from db.standings import ChangedRow, read_changed, read_mark, read_rows, scan_rows
-from domain.errors import ShardboardError
+from domain.errors import ShardboardError, Unavailable
 from domain.ids import USER_ID_MIN
 from domain.standing import GLOBAL_BOARD
 from ranking.marks import Marks
@@ -42,6 +42,7 @@ class Relay:
         self._marks = Marks(parts.store, parts.projection.keys)
         self._tasks: list[asyncio.Task[None]] = []
         self._complaints: dict[str, str] = {}
+        self._known = False
 
     def start(self) -> None:
         """Begin, in the background."""
@@ -69,12 +70,26 @@ class Relay:
         lease_ms = int(self._interval_s * 1000 * _LEASE_INTERVALS)
         if not await self._marks.lease(shard, self._holder, lease_ms):
             return
-        if await self._marks.ready():
+        leads = shard == next(iter(self._parts.router.shards))
+        if await self._marks.ready() and not (leads and await self._are_strangers()):
             await catch_up(self._parts, self._marks, self._parts.router.shards[shard].postgres)
-        elif shard == next(iter(self._parts.router.shards)):
-            logger.warning("the ranks of board %s are gone; they are being rebuilt", GLOBAL_BOARD)
+        elif leads:
+            logger.warning("the ranks of board %s are gone, or another deployment's; rebuilding them", GLOBAL_BOARD)
             with suppress(RebuildLost):
                 await rebuild_ranks(self._parts)
+
+    async def _are_strangers(self) -> bool:
+        """Whether Redis holds the ranks of another deployment: its players would never leave by themselves."""
+        if not self._known:
+            try:
+                marks = await self._parts.router.scatter(read_mark)
+            except Unavailable:
+                # Not to be told while a shard is away; its neighbours' changes must not wait for that.
+                return False
+            if await self._marks.strangers_only([incarnation for incarnation, _ in marks]):
+                return True
+            self._known = True
+        return False
 
     def _complain(self, shard: str, message: str) -> None:
         """Log a trouble once, not at every look."""
