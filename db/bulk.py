@@ -23,13 +23,13 @@ _EPOCH_2000_US = 946_684_800_000_000
 
 # A row is its number of fields, and each field its length in bytes and its value.
 _SESSION = struct.Struct(">h iQQ iq ih iq ii iq iq iq iq")
-_SESSION_COLUMNS = (
-    "id user_id bucket score duration_seconds recorded_at total_after games_after last_played_after username game_mode"
-).split()
+_SESSION_COLUMNS = ["id", "user_id", "bucket", "score", "duration_seconds", "recorded_at"]
+_SESSION_COLUMNS += ["total_after", "games_after", "last_played_after", "username", "game_mode"]
 _PLAYER = struct.Struct(">h ih iq iq")
-_PLAYER_COLUMNS = "bucket user_id created_at username".split()
+_PLAYER_COLUMNS = ["bucket", "user_id", "created_at", "username"]
 _STANDING = struct.Struct(">h ih ih iq iq iq iq iq iq")
-_STANDING_COLUMNS = "bucket board_id user_id total_score games_played last_played revision changed_xid".split()
+_STANDING_COLUMNS = ["bucket", "board_id", "user_id", "total_score", "games_played", "last_played"]
+_STANDING_COLUMNS += ["revision", "changed_xid"]
 
 # Nobody moves a bucket away, or another one here, while this transaction is open; and it may rest between two batches.
 _BEGIN = "set local idle_in_transaction_session_timeout = 0; lock table bucket_owner in share mode"

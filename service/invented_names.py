@@ -17,7 +17,11 @@ class Culture:
 
 
 def _culture(given: str, family: str, utc_offset_h: int, *, family_first: bool = False) -> Culture:
-    return Culture(tuple(given.split()), tuple(family.split()), utc_offset_h, family_first)
+    return Culture(_words(given), _words(family), utc_offset_h, family_first)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 CULTURES = (
@@ -66,8 +70,8 @@ CULTURES = (
 # How many of a hundred players each culture has; in the order above.
 _WEIGHTS = (16, 11, 8, 12, 6, 6, 2, 4, 4, 5, 3, 5, 4, 3, 5, 4, 2)
 
-_ADJECTIVES = "Swift Silent Lucky Iron Crimson Cosmic Sneaky Frozen Golden Rogue Electric Sleepy Mighty Velvet".split()
-_NOUNS = "Fox Otter Falcon Wolf Panda Comet Badger Ninja Dragon Noodle Phoenix Pixel Walrus Viper Goblin".split()
+_ADJECTIVES = _words("Swift Silent Lucky Iron Crimson Cosmic Sneaky Frozen Golden Rogue Electric Sleepy Mighty Velvet")
+_NOUNS = _words("Fox Otter Falcon Wolf Panda Comet Badger Ninja Dragon Noodle Phoenix Pixel Walrus Viper Goblin")
 
 
 def invent_culture(rng: Random) -> Culture:

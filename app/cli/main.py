@@ -11,10 +11,10 @@ from domain.errors import ShardboardError
 
 # Imported only when asked for, so that `shardboard --help` does not load a web server.
 _COMMANDS = {
-    "serve": "app.cli.serve:serve",
     "up": "app.cli.up:up",
     "serve": "app.cli.serve:serve",
     "migrate": "app.cli.migrate:migrate",
+    "seed": "app.cli.seed:seed",
 }
 
 
