@@ -63,10 +63,10 @@ def check_submission(
     """
     now_us = time.time_ns() // 1000
     checked_user_id = parse_user_id(user_id, f"{where}.userId")
-    checked_username = _check_text(username.strip(), USERNAME_LENGTH_MAX, f"{where}.username")
+    checked_username = check_text(username.strip(), USERNAME_LENGTH_MAX, f"{where}.username")
     check_score(score, f"{where}.score")
     if game_mode is not None:
-        game_mode = _check_text(game_mode, GAME_MODE_LENGTH_MAX, f"{where}.gameMode")
+        game_mode = check_text(game_mode, GAME_MODE_LENGTH_MAX, f"{where}.gameMode")
     if duration_seconds is not None and not 0 <= duration_seconds <= DURATION_SECONDS_MAX:
         raise BadUserInput(f"{where}.durationSeconds must be 0 .. {DURATION_SECONDS_MAX}; got {duration_seconds}.")
     if submission_id is None:
@@ -95,7 +95,12 @@ def check_score(score: int, where: str) -> None:
         raise BadUserInput(f"{where} must lie between -{SCORE_MAX} and {SCORE_MAX}; got {score}.")
 
 
-def _check_text(text: str, length_max: int, where: str) -> str:
+def check_text(text: str, length_max: int, where: str) -> str:
+    """The text, if it has 1 to `length_max` characters, is not blank, and a database can hold it.
+
+    Raises:
+        BadUserInput: it is another.
+    """
     if not 1 <= len(text) <= length_max or text.isspace():
         raise BadUserInput(f"{where} must have 1 to {length_max} characters and not be blank; got {len(text)}.")
     if "\0" in text:

@@ -15,6 +15,7 @@ _COMMANDS = {
     "serve": "app.cli.serve:serve",
     "migrate": "app.cli.migrate:migrate",
     "seed": "app.cli.seed:seed",
+    "ranks": "app.cli.ranks:ranks",
 }
 
 

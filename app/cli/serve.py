@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 
@@ -34,6 +35,10 @@ def serve() -> None:
         raise OperatorError(f"the SHARDBOARD_… variables are not complete: {_first_line(error)}") from None
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     uvloop.run(_serve(settings))
+    # All is closed. The server's own threads are not joined by anybody, and an interpreter that takes itself apart
+    # beside them takes seconds and was seen to hang.
+    logging.shutdown()
+    os._exit(0)
 
 
 async def _serve(settings: Settings) -> None:
