@@ -24,7 +24,7 @@ class StoredEntry:
     has_details: whether there are any.
     """
 
-    ranked: float | None
+    ranked: int | float | None
     row: Row | None
     has_details: bool
 
@@ -87,4 +87,5 @@ def _entry(member: bytes, score: float | None, packed: bytes | None) -> StoredEn
             row = unpack_row(member, repr(score).encode(), packed)
         except (struct.error, UnicodeDecodeError, OverflowError, ValueError):
             row = None
-    return StoredEntry(None if score is None else -score, row, packed is not None)
+    ranked = None if score is None else int(-score) if score.is_integer() else -score
+    return StoredEntry(ranked, row, packed is not None)

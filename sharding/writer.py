@@ -47,26 +47,45 @@ class ShardWriter:
         await self._coalescer.drained()
 
     async def _flush(self, batch: list[Placed]) -> Sequence[Outcomes | Exception]:
-        try:
-            return await self._record_surely(batch)
-        except asyncpg.PostgresError as error:
-            if len(batch) == 1:
-                return [refusal_of(error) or error]
-            # One of them is refused for a reason of its own; alone, each gets what it deserves.
-            return [result for placed in batch for result in await self._flush([placed])]
+        return await record_each(self._postgres, batch)
 
-    async def _record_surely(self, batch: list[Placed]) -> list[Outcomes]:
-        """Send the batch again while that can help: ids make it safe even where the first commit's answer got lost."""
-        attempt = 1
-        while True:
-            try:
-                return await record_sessions(self._postgres, batch)
-            except Unavailable as error:
-                # A connection that broke (a restarted PgBouncer) is opened anew at once; what timed out is not tried
-                # again, because its callers' deadline has passed as well.
-                if attempt == RECONNECTS_MAX or isinstance(error.__cause__, TimeoutError):
-                    raise
-            except asyncpg.PostgresError as error:
-                if attempt == ATTEMPTS_MAX or not is_retryable(error):
-                    raise
-            attempt += 1
+
+async def record_each(
+    postgres: Postgres, batch: Sequence[Placed], *, rename: bool = True, timeout_s: float | None = None
+) -> list[Outcomes | Exception]:
+    """Record a batch in one statement; one that is refused for a reason of its own fails nobody but itself.
+
+    Args:
+        rename: whether a name given is shown from now on; when False, only if its session is the player's newest.
+
+    Raises:
+        Unavailable: the shard does not answer; sending the batch again is safe.
+    """
+    try:
+        return list(await _record_surely(postgres, batch, rename, timeout_s))
+    except asyncpg.PostgresError as error:
+        if len(batch) == 1:
+            return [refusal_of(error) or error]
+        # Halves, and halves of these: in the end the refused one stands alone, after few statements.
+        middle = len(batch) // 2
+        first = await record_each(postgres, batch[:middle], rename=rename, timeout_s=timeout_s)
+        return first + await record_each(postgres, batch[middle:], rename=rename, timeout_s=timeout_s)
+
+
+async def _record_surely(
+    postgres: Postgres, batch: Sequence[Placed], rename: bool, timeout_s: float | None
+) -> list[Outcomes]:
+    """Send the batch again while that can help: ids make it safe even where the first commit's answer got lost."""
+    attempt = 1
+    while True:
+        try:
+            return await record_sessions(postgres, batch, rename=rename, timeout_s=timeout_s)
+        except Unavailable as error:
+            # A connection that broke (a restarted PgBouncer) is opened anew at once; what timed out is not tried
+            # again, because its callers' deadline has passed as well.
+            if attempt == RECONNECTS_MAX or isinstance(error.__cause__, TimeoutError):
+                raise
+        except asyncpg.PostgresError as error:
+            if attempt == ATTEMPTS_MAX or not is_retryable(error):
+                raise
+        attempt += 1
