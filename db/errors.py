@@ -48,7 +48,10 @@ def as_unavailable(shard: str) -> Iterator[None]:
     except _GONE as error:
         raise Unavailable(f"Shard {shard} does not answer; try again with the same submissionId.") from error
     except DBAPIError as error:
-        if error.connection_invalidated or isinstance(error.orig.__cause__ if error.orig else None, _GONE):
+        cause = error.orig.__cause__ if error.orig else None
+        if isinstance(cause, asyncpg.LockNotAvailableError):
+            raise Unavailable(f"Shard {shard} is busy: somebody holds a lock that this needs; try again.") from error
+        if error.connection_invalidated or isinstance(cause, _GONE):
             raise Unavailable(f"Shard {shard} does not answer; try again with the same submissionId.") from error
         raise
 

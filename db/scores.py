@@ -44,7 +44,8 @@ async def record_sessions(
     """Record (bucket, submission) pairs in one statement and one transaction; one answer each, in the order given.
 
     Args:
-        rename: whether a name given is shown from now on; when False, only if its session is the player's newest.
+        rename: whether a name given is shown from now on; when False, only if its session is the player's newest. Which
+            name a row shows is then the shard's to tell: the outcomes hold none, the relay carries them.
 
     Raises:
         Unavailable: the shard does not answer; whether the batch was recorded is not known, sending it again is safe.
@@ -73,7 +74,7 @@ async def record_sessions(
             games,
             last_played,
             Row(s.user_id, names.get(s.user_id, s.username), b_total, b_games, b_last, b_revision)
-            if b_revision is not None
+            if b_revision is not None and rename
             else None,
         )
         for (_, s), (outcome, total, games, last_played, b_total, b_games, b_last, b_revision) in zip(

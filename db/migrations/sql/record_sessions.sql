@@ -83,7 +83,10 @@ begin
             f.*,
             coalesce(sum(f.score) over later, 0)::bigint as later_score,
             count(*) over later as later_games,
-            row_number() over (partition by f.user_id order by f.ord desc) = 1 as is_last
+            -- Whose name counts: the last one given, or the one given with the newest session.
+            row_number() over (
+                partition by f.user_id order by case when p_rename then f.ord end desc, f.id desc
+            ) = 1 as is_naming
         from firsts as f
         window later as (
             partition by f.user_id order by f.ord rows between 1 following and unbounded following
@@ -128,13 +131,13 @@ begin
             select q.username from players as q where q.bucket = f.bucket and q.user_id = f.user_id limit 1
         ) as old on true
         left join lateral (
-            select b.revision, b.last_played
+            select b.revision
             from leaderboard as b
             where b.bucket = f.bucket and b.board_id = 1 and b.user_id = f.user_id
             limit 1
         ) as before on true
-        where f.is_last
-            and (p_rename or before.last_played is null or f.played_at >= before.last_played)
+        where f.is_naming
+            and (p_rename or f.played_at >= c.last_played)
             and (old.username is distinct from f.username or c.revision <> coalesce(before.revision, 0) + 1)
         order by f.bucket, f.user_id
         on conflict on constraint players_pkey do update set username = excluded.username
