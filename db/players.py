@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from db.postgres import Postgres
 from domain.standing import Player
@@ -16,6 +17,22 @@ _READ = """
 
 _FIND_IDS = "select min(user_id), max(user_id) from players where user_id between $1 and $2"
 _FIND_TIMEOUT_S = 60.0
+
+# The row of the standing first, then the player's: the order in which every batch takes them.
+_SHOW_NAME = """
+    with changed as (
+        update leaderboard as l
+        set revision = l.revision + 1, changed_xid = pg_current_xact_id()
+        from players as p
+        where l.bucket = $1 and l.board_id = 1 and l.user_id = $2 and l.last_played = $3
+            and p.bucket = l.bucket and p.user_id = l.user_id and p.username <> $4
+            and exists (select from bucket_owner as o where o.bucket = l.bucket and o.state = 'owned')
+        returning l.bucket, l.user_id
+    )
+    update players as p set username = $4
+    from changed as c
+    where p.bucket = c.bucket and p.user_id = c.user_id
+"""
 
 
 async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tuple[dict[int, Player], list[int]]:
@@ -42,3 +59,12 @@ async def find_user_ids(postgres: Postgres, first: int, last: int) -> tuple[int,
     """
     ((smallest, greatest),) = await postgres.call(_FIND_IDS, first, last, timeout_s=_FIND_TIMEOUT_S)
     return None if smallest is None else (smallest, greatest)
+
+
+async def show_name(postgres: Postgres, bucket: int, user_id: int, last_played: datetime, username: str) -> None:
+    """Let a player be shown under `username`, if the player's newest session is the one played at `last_played`.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    await postgres.call(_SHOW_NAME, bucket, user_id, last_played, username)

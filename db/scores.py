@@ -18,7 +18,12 @@ _RECORD = (
     "select outcome, total, games, last_played, board_total, board_games, board_last_played, board_revision "
     "from record_sessions($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
 )
-_FIND = "select id, user_id from game_sessions where id = any($1::uuid[])"
+# One by one: each id then leads to its own partition alone.
+_FIND = """
+    select k.id, g.user_id
+    from unnest($1::uuid[]) as k (id)
+    cross join lateral (select s.user_id from game_sessions as s where s.id = k.id limit 1) as g
+"""
 # It is asked of all shards on behalf of one shard's player, who must not wait long for another's.
 _FIND_TIMEOUT_S = 0.5
 
@@ -83,10 +88,12 @@ async def record_sessions(
     ]
 
 
-async def find_sessions(postgres: Postgres, ids: Sequence[UUID]) -> dict[UUID, int]:
+async def find_sessions(
+    postgres: Postgres, ids: Sequence[UUID], *, timeout_s: float = _FIND_TIMEOUT_S
+) -> dict[UUID, int]:
     """Which of the sessions this shard holds, and whose they are.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    return {row[0]: row[1] for row in await postgres.call(_FIND, ids, timeout_s=_FIND_TIMEOUT_S)}
+    return {row[0]: row[1] for row in await postgres.call(_FIND, ids, timeout_s=timeout_s)}
