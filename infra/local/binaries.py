@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from domain.errors import OperatorError
@@ -80,6 +81,7 @@ def _package_directory(package: str) -> Path:
     return Path(spec.origin).parent
 
 
+@cache
 def _version_of(program: Path) -> tuple[int, int]:
     shown = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10)
     match = re.search(r"(\d+)\.(\d+)", shown.stdout)

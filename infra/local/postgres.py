@@ -16,7 +16,7 @@ from infra.local.child import ChildSpec
 from infra.local.files import write_private
 from infra.local.identity import Identity, ShardPorts
 from infra.local.ports import HOST
-from infra.local.run_as import RunAs
+from infra.local.run_as import RunAs, user_name
 
 COMMON_CONFIG = Path(__file__).parents[1] / "postgres" / "postgresql.conf"
 ROLE = DATABASE = "shardboard"
@@ -65,6 +65,7 @@ class PostgresShard:
         run_as.own(self.home)
         if not self.pgdata.exists():
             await self._initdb(binaries, run_as)
+        self._require_owner(run_as)
         self._require_version(binaries)
         for name, text in (("postgresql.conf", self._config()), ("pg_hba.conf", _HBA)):
             write_private(self.pgdata / name, text)
@@ -138,6 +139,14 @@ class PostgresShard:
             raise OperatorError(f"initdb of {self.name} failed: {errors.decode(errors='replace').strip()}")
         password.unlink()
         fresh.rename(self.pgdata)
+
+    def _require_owner(self, run_as: RunAs) -> None:
+        owner = self.pgdata.stat().st_uid
+        if owner != run_as.uid:
+            raise OperatorError(
+                f"{self.pgdata} belongs to the user {user_name(owner)} and PostgreSQL would run as "
+                f"{user_name(run_as.uid)}: start it as the user who started it before, or choose another DATA"
+            )
 
     def _require_version(self, binaries: Binaries) -> None:
         held = int((self.pgdata / "PG_VERSION").read_text(encoding="ascii"))

@@ -34,6 +34,11 @@ class RunAs:
     setpriv: str | None
     capability: str | None = None
 
+    @property
+    def uid(self) -> int:
+        """The number of the user that children get."""
+        return os.geteuid() if self.user is None else self.user.pw_uid
+
     def command(self, command: Sequence[str | Path], death_signal: signal.Signals) -> list[str]:
         """`command` so wrapped that it runs as the user and gets `death_signal` when the supervisor dies."""
         plain = [str(part) for part in command]
@@ -62,6 +67,14 @@ class RunAs:
             # access(2) ignores capabilities of other users than root unless the fix-up is off; initdb asks access(2).
             options += [f"--ambient-caps={kept}", "--securebits=+no_setuid_fixup"]
         return [*options, f"--bounding-set={kept}", "--no-new-privs"]
+
+
+def user_name(uid: int) -> str:
+    """The name of a user; the number where there is no name."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)
 
 
 def as_self() -> RunAs:

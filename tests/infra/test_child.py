@@ -59,7 +59,8 @@ async def test_a_program_that_does_not_exist(tmp_path: Path) -> None:
 
 
 async def test_a_first_start_is_tried_as_often_as_wanted(tmp_path: Path) -> None:
-    code = "import pathlib, sys\nmark = pathlib.Path(sys.argv[1], 'tried')\nif not mark.exists(): mark.touch(); sys.exit(5)\n"
+    code = "import pathlib, sys\nmark = pathlib.Path(sys.argv[1], 'tried')\n"
+    code += "if not mark.exists(): mark.touch(); sys.exit(5)\n"
     lines: list[str] = []
     child = Child(replace(spec(tmp_path, code + FOREVER), start_tries=2), lines.append, lambda: None)
     await child.start()

@@ -93,6 +93,16 @@ async def test_files_of_another_postgres_are_not_touched(make_cluster: MakeClust
     assert refusal.startswith(f"{data}/shard1/postgres is of PostgreSQL 14 and ")
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+async def test_files_of_another_user_are_not_touched(make_cluster: MakeCluster, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with make_cluster(data=data):
+        pass
+    os.chown(data / "shard1/postgres", 1, 1)
+    refusal = await refusal_of(LocalCluster(data, 1))
+    assert refusal.startswith(f"{data}/shard1/postgres belongs to the user daemon and PostgreSQL would run as ")
+
+
 @pytest.mark.parametrize("shard_count", [0, -1, 65])
 def test_a_number_of_shards_that_makes_no_sense(tmp_path: Path, shard_count: int) -> None:
     with pytest.raises(OperatorError, match=f"^SHARDS must be 1 .. 64; got {shard_count}$"):
