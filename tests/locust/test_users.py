@@ -1,0 +1,71 @@
+"""A short run of each Locust user against a real service."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sys
+from pathlib import Path
+
+import pytest
+
+from infra.local.cluster import LocalCluster
+from tests.deploy.serving import ROOT, served
+
+OPERATIONS = {
+    "SubmitUser": {"submitScore"},
+    "ReadUser": {"leaderboard", "rank", "history"},
+    "MixedUser": {"submitScore", "rank", "leaderboard", "around", "history"},
+}
+
+
+LOCUSTFILE = ROOT / "locustfiles" / "locustfile.py"
+BULK = f"""
+import sys
+from locust import task
+sys.path.insert(0, {str(LOCUSTFILE.parent)!r})
+from locustfile import GraphQLUser
+
+class BulkUser(GraphQLUser):
+    submit_many = task(GraphQLUser.submit_many)
+"""
+
+
+async def run_locust(
+    file: Path, directory: Path, host: str, user: str, *options: str
+) -> tuple[int, list[dict[str, str]]]:
+    """Its exit code, and its statistics: a line an operation."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "locust", "-f", str(file), user, "--headless"),
+        *("--host", host, "--users", "10", "--spawn-rate", "10", "--run-time", "3s", "--stop-timeout", "5"),
+        *("--players", "50", "--csv", str(directory / "run"), *options),
+        cwd=directory,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+    code = await asyncio.wait_for(process.wait(), 60)
+    with (directory / "run_stats.csv").open(newline="") as lines:
+        return code, list(csv.DictReader(lines))
+
+
+@pytest.mark.parametrize("user", ["SubmitUser", "ReadUser", "MixedUser"])
+async def test_no_request_fails(clean: LocalCluster, tmp_path: Path, user: str) -> None:
+    async with served(clean) as api:
+        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, user, "--key", clean.identity.server_key)
+    counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
+    assert code == 0
+    assert counted["Aggregated"][0] >= 10
+    assert [name for name, (_, failures) in counted.items() if failures] == []
+    assert counted.keys() >= OPERATIONS[user]
+
+
+async def test_a_graphql_error_in_a_good_answer_is_a_failure(clean: LocalCluster, tmp_path: Path) -> None:
+    bulk = tmp_path / "bulk.py"
+    bulk.write_text(BULK)
+    # More sessions than submitScores takes: refused whole, with status 200.
+    async with served(clean) as api:
+        code, statistics = await run_locust(bulk, tmp_path, api.url, "BulkUser", "--bulk", "1001")
+    counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
+    assert code == 1
+    requests, failures = counted["submitScores"]
+    assert requests == failures > 0
