@@ -23,6 +23,9 @@ from db.errors import as_unavailable
 from db.tables import shard_info
 from domain.errors import OperatorError
 
+# How long a server may take to end a statement that nobody waits for any more.
+_CANCEL_TIMEOUT_S = 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
@@ -63,10 +66,15 @@ class Postgres:
             asyncpg.PostgresError: it refused the statement.
         """
         with as_unavailable(self.name):
-            lanes = self._lanes or await self._open_lanes()
             async with asyncio.timeout(timeout_s or self._limits.statement_timeout_s):
-                async with lanes.acquire() as connection:
+                lanes = self._lanes or await self._open_lanes()
+                connection = await lanes.acquire()
+                try:
                     rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
+                finally:
+                    # After a time-out the server is asked to end the statement; one that does not even answer to that
+                    # must not keep the caller: the connection is given up.
+                    await lanes.release(connection, timeout=_CANCEL_TIMEOUT_S)
         return rows
 
     @asynccontextmanager
