@@ -27,7 +27,7 @@ def main() -> None:
     if not given.only_sizes:
         _measure_all(report)
     if given.sizes:
-        report.sizes = measure_sizes(given.sizes, given.seconds)
+        report.sizes = measure_sizes(given.sizes, given.sessions, given.seconds)
         small, large = min(given.sizes), max(given.sizes)
         report.goals += [judge_size(name, one[small], one[large]) for name, one in report.sizes.items()]
     print("\n" + report.markdown())

@@ -39,9 +39,6 @@ class Cluster:
         run_shardboard("seed", "--players", str(players), "--sessions", str(sessions), "--data", str(self.data))
         path = self.data / "players.tsv"
         path.write_text("".join(run_psql(url, _PLAYERS) for url in self.direct_urls))
-        # The planner's numbers and the visibility map, as autovacuum has them on a service that has run for a while.
-        for url in self.direct_urls:
-            run_psql(url, "vacuum analyze")
         return Target(self.graphql_url, path, self.key)
 
     def verify_ranks(self, seconds_max: float = 60) -> str:

@@ -67,11 +67,10 @@ class Report:
         return make_table(("what", "requests/s", "sessions/s", "p50 ms", "p99 ms", "failed"), rows)
 
     def _ratios(self) -> str:
-        """Each operation of the service beside the yardsticks."""
-        names = [name for name in self.rows if f"plain {name}" in self.rows or name == "submitScores"]
-        rows = [
-            (name, *(self._times(name, other) for other in (f"plain {name}", "pgbench", "empty"))) for name in names
-        ]
+        """Each operation of the service beside the yardsticks; pgbench only writes."""
+        yardsticks = {name: (f"plain {name}", "", "empty") for name in ("leaderboard", "rank", "history")}
+        yardsticks |= {name: (f"plain {name}", "pgbench", "empty") for name in ("submitScore", "submitScores")}
+        rows = [(name, *(self._times(name, other) for other in others)) for name, others in yardsticks.items()]
         return make_table(("what", "× plain design", "× pgbench", "× empty route"), rows)
 
     def _times(self, name: str, yardstick: str) -> str:

@@ -10,22 +10,20 @@ from benchmarks.load import Measured, Target, measure
 
 OPERATIONS = {"leaderboard": "leaderboard", "rank": "rank", "submitScore": "submit_score"}
 _ROUNDS = 3
-# The same for all sizes, so that only the number of players differs.
-_SESSIONS = 1_000_000
 
 
-def measure_sizes(sizes: list[int], seconds: int) -> dict[str, dict[int, Measured]]:
+def measure_sizes(sizes: list[int], sessions: int, seconds: int) -> dict[str, dict[int, Measured]]:
     """For each operation the measurement of each size.
 
     Both services run at once and take turns of a few seconds, so that whatever else slows the machine slows both;
-    the median of the rounds counts.
+    the median of the rounds counts. They have the same number of sessions, as far as every player has one at all.
     """
     with ExitStack() as stack:
         targets = {}
         for size in sizes:
             cluster = stack.enter_context(shardboard_up())
             print(f"seeding {size:,} players", flush=True)
-            targets[size] = cluster.seed(size, max(_SESSIONS, size))
+            targets[size] = cluster.seed(size, max(sessions, size))
         return {name: _take_turns(targets, script, seconds) for name, script in OPERATIONS.items()}
 
 
