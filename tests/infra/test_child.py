@@ -37,7 +37,7 @@ BREAKABLE = "import pathlib, sys\nif pathlib.Path(sys.argv[1], 'broken').exists(
 
 
 async def test_a_child_that_never_gets_up_is_reported_with_the_end_of_its_log(tmp_path: Path) -> None:
-    child = Child(spec(tmp_path, "print('first'); raise SystemExit('no such table')"), print, lambda: None)
+    child = Child(spec(tmp_path, "print('first', flush=True); raise SystemExit('no such table')"), print, lambda: None)
     with pytest.raises(ChildDied) as died:
         await child.start()
     assert str(died.value) == f"api1 ended with code 1; {tmp_path}/log ends: no such table"
