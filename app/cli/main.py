@@ -15,6 +15,8 @@ _COMMANDS = {
     "serve": "app.cli.serve:serve",
     "migrate": "app.cli.migrate:migrate",
     "seed": "app.cli.seed:seed",
+    "import": "app.cli.import_sessions:import_",
+    "export": "app.cli.export_sessions:export",
     "ranks": "app.cli.ranks:ranks",
 }
 

@@ -23,9 +23,9 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def print_json(value: object) -> None:
+def print_json(value: object, *, to_stderr: bool = False) -> None:
     """A result for machines; instants and the like as text."""
-    click.echo(json.dumps(value, default=str, ensure_ascii=False))
+    click.echo(json.dumps(value, default=str, ensure_ascii=False), err=to_stderr)
 
 
 def print_table(headings: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
