@@ -32,6 +32,10 @@ create function record_sessions(
 language plpgsql
 -- A table that was empty when the plan was made must not be read from end to end when it has grown.
 set enable_seqscan = off
+-- The planner takes the rows of a batch for one or two, and would join them with each other in a loop.
+set enable_nestloop = off
+-- On 15, what is switched off counts as dear enough to be compiled.
+set jit = off
 set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
