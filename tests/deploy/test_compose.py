@@ -28,9 +28,11 @@ def run_compose(directory: Path, secrets: dict[str, str], *arguments: str) -> su
     return subprocess.run(command, capture_output=True, text=True, check=False, env={"PATH": "/usr/bin", "HOME": "/"})
 
 
-@pytest.fixture
-def services(tmp_path: Path) -> dict[str, Any]:
-    answer = run_compose(tmp_path, {name: f"secret-of-{name}" for name in SECRETS}, "--format", "json")
+@pytest.fixture(scope="module")
+def services(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    answer = run_compose(
+        tmp_path_factory.mktemp("compose"), {name: f"secret-of-{name}" for name in SECRETS}, "--format", "json"
+    )
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr == ""
     found: dict[str, Any] = json.loads(answer.stdout)["services"]
