@@ -92,9 +92,13 @@ def _replay(outcomes: Mapping[str, Any]) -> Callable[..., Any]:
         key = str(info.path.key)
         if info.path.prev is not None or key not in outcomes:
             return next_(source, info, **arguments)
-        outcome = outcomes[key]
-        if isinstance(outcome, Exception):
-            raise outcome
-        return outcome
+        return _again(outcomes[key])
 
     return resolve
+
+
+async def _again(outcome: Any) -> Any:
+    # A coroutine as the resolver itself was: what one root field's error does to the others depends on it.
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from graph.media import Wanted, is_json, read_accept
+
+PLAIN = Wanted(strict=False, page=False)
+STRICT = Wanted(strict=True, page=False)
+PAGE = Wanted(strict=False, page=True)
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        (b"", PLAIN),
+        (b"*/*", PLAIN),
+        (b"application/json", PLAIN),
+        (b"application/*", PLAIN),
+        (b"image/png", PLAIN),
+        (b"application/graphql-response+json", STRICT),
+        (b"application/graphql-response+json, application/json;q=0.9", STRICT),
+        (b"application/graphql-response+json; charset=utf-8, application/json; charset=utf-8", STRICT),
+        (b"application/json, application/graphql-response+json;q=0.5", PLAIN),
+        (b"application/graphql-response+json;q=0", PLAIN),
+        (b"application/graphql-response+json;q=x", PLAIN),
+        (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", PAGE),
+        (b"TEXT/HTML", PAGE),
+        (b"application/json, text/html;q=0.5", PLAIN),
+    ],
+)
+def test_accept_decides_the_media_type(accept: bytes, wanted: Wanted) -> None:
+    assert read_accept(accept) == wanted
+
+
+@pytest.mark.parametrize(
+    ("content_type", "read"),
+    [
+        (b"application/json", True),
+        (b"Application/JSON; charset=UTF-8", True),
+        (b'application/json;charset="utf-8"', True),
+        (b"application/json; charset=latin-1", False),
+        (b"", False),
+        (b"text/plain", False),
+        (b"application/graphql", False),
+        (b"multipart/form-data; boundary=x", False),
+    ],
+)
+def test_only_json_in_utf8_is_read(content_type: bytes, read: bool) -> None:
+    assert is_json(content_type) is read
