@@ -13,7 +13,7 @@ LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 
 .PHONY: help up test format lint types imports schema tests bench migrate lock venv venv-dev clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: venv ## start the whole service here: make up PORT=8000 SHARDS=4 DATA=.data
 	@exec $(BIN)/shardboard up --port "$(PORT)" --shards "$(SHARDS)" --data "$(DATA)"
