@@ -77,12 +77,16 @@ def _run(target: Target, script: str, seconds: int, *, check: bool) -> Measured:
         timeout=seconds + 60,
     )
     line = next(line for line in answer.stdout.splitlines() if line.startswith("measured\t"))
-    return _parse(line, checked=check)
+    return parse_line(line, checked=check)
 
 
-def _parse(line: str, *, checked: bool) -> Measured:
+def parse_line(line: str, *, checked: bool) -> Measured:
+    """What `done` in wrk/common.lua wrote.
+
+    Args:
+        checked: whether answers were looked at; then a bad status is among the wrong ones already.
+    """
     fields = line.split("\t")
     requests, duration_us, p50_us, p99_us, lost, bad_status, _, wrong = map(int, fields[1:9])
-    # Where answers were looked at, a bad status is among the wrong ones.
     failed = lost + (wrong if checked else bad_status)
     return Measured(requests, requests / duration_us * 1e6, p50_us / 1e3, p99_us / 1e3, failed, fields[9])
