@@ -14,6 +14,8 @@ from domain.ids import first_uuid7
 # Two makers at a time, of one shard, would trip over each other's partitions.
 _MAKER_LOCK = 0x5348_5042  # "SHPB"
 
+_LOCK_TIMEOUT_S = 30
+
 _LIST = text("""
     select
         c.relname as name,
@@ -23,6 +25,16 @@ _LIST = text("""
     from pg_inherits as i
     join pg_class as c on c.oid = i.inhrelid
     where i.inhparent = 'game_sessions'::regclass
+    order by c.relname
+""")
+
+_LIST_DETACHED = text("""
+    select c.relname
+    from pg_class as c
+    where c.relnamespace = 'public'::regnamespace
+        and c.relkind = 'r'
+        and not c.relispartition
+        and c.relname ~ '^game_sessions_[0-9]{4}_[0-9]{2}$'
     order by c.relname
 """)
 
@@ -97,6 +109,11 @@ async def list_partitions(connection: AsyncConnection) -> list[Partition]:
     ]
 
 
+async def list_detached(connection: AsyncConnection) -> list[Month]:
+    """The months that are tables still, but no partitions any more: somebody was stopped between detach and drop."""
+    return [Month.of_partition(name) for name in (await connection.execute(_LIST_DETACHED)).scalars()]
+
+
 async def make_partitions(connection: AsyncConnection, months: Iterable[Month]) -> list[Month]:
     """Make those of `months` that are missing, in the caller's transaction; returns those that it made."""
     await connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MAKER_LOCK})
@@ -120,6 +137,11 @@ async def detach_partition(connection: AsyncConnection, month: Month, *, finaliz
     """Detach a month without locking out readers or writers; needs a connection in autocommit."""
     how = "finalize" if finalize else "concurrently"
     await connection.execute(text(f"alter table game_sessions detach partition {month.partition} {how}"))
+
+
+async def limit_lock_waits(connection: AsyncConnection) -> None:
+    """Let no statement of this connection wait for a lock for more than half a minute."""
+    await connection.execute(text(f"set lock_timeout = '{_LOCK_TIMEOUT_S}s'"))
 
 
 async def drop_detached(connection: AsyncConnection, month: Month) -> None:

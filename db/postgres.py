@@ -114,9 +114,29 @@ class Postgres:
                     self._dsn, timeout=self._limits.connect_timeout_s, **await self._statement_options()
                 )
             try:
+                await self._refuse_wrong_shard(connection)
                 yield connection
             finally:
                 await connection.close(timeout=self._limits.connect_timeout_s)
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncConnection]:
+        """A connection on which each statement is a transaction of its own, for those that must be.
+
+        Raises:
+            Unavailable: the Postgres does not answer in time.
+        """
+        async with self.read() as connection:
+            yield await connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    async def keeps_prepared_statements(self) -> bool:
+        """Whether prepared statements are kept on the way to this Postgres: an older PgBouncer loses them.
+
+        Raises:
+            Unavailable: the Postgres does not answer in time.
+        """
+        with as_unavailable(self.name):
+            return not await self._statement_options()
 
     async def close(self) -> None:
         """Close every connection."""

@@ -21,6 +21,8 @@ _HOUR_MS = 3_600_000
 # How much busier than others some players are, and how much better: the sigma of a lognormal distribution.
 _ACTIVITY_SPREAD = 1.1
 _SKILL_SPREAD = 0.45
+# The share of players who are there when the first session is played; the others join later, as many every day.
+_THERE_FIRST = 0.3
 _FORM_SPREAD = 0.25
 # Players get better by so much from their first session to their last.
 _LEARNING = 0.4
@@ -93,28 +95,30 @@ def invent_players(plan: SeedPlan) -> Iterator[InventedPlayer]:
     """The players of a plan, by ascending user id."""
     rng = Random()
     since_ms, until_ms = int(plan.since.timestamp() * 1000), int(plan.until.timestamp() * 1000)
-    for user_id, count in enumerate(_sessions_per_player(plan), plan.first_user_id):
+    for user_id, (joined, count) in enumerate(_joins_and_counts(plan), plan.first_user_id):
         rng.seed(f"{plan.seed}/{user_id}")
         culture = invent_culture(rng)
         name = invent_name(rng, culture)
-        # More players join a month towards the end: the game grows.
-        joined_ms = since_ms + int((until_ms - since_ms) * rng.random() ** 0.5)
+        joined_ms = since_ms + int((until_ms - since_ms) * joined)
         yield InventedPlayer(user_id, name, _invent_sessions(rng, count, joined_ms, until_ms, culture.utc_offset_h))
 
 
-def _sessions_per_player(plan: SeedPlan) -> array[int]:
-    """One session for everybody, the rest by how busy each is: most play a little, a few very much."""
+def _joins_and_counts(plan: SeedPlan) -> Iterator[tuple[float, int]]:
+    """When each player joined, as a share of the plan's time, and how many sessions the player has.
+
+    Everybody has one; the rest goes by how busy a player is, and for how long: most play a little, a few very much, and
+    the game grows by its players.
+    """
     rng = Random(f"{plan.seed}/activity")
-    weights = accumulate(rng.lognormvariate(0, _ACTIVITY_SPREAD) for _ in range(plan.players))
-    upto = array("d", weights)
+    joins = array("d", (max(0.0, (rng.random() - _THERE_FIRST) / (1 - _THERE_FIRST)) for _ in range(plan.players)))
+    weights = array("d", accumulate(rng.lognormvariate(0, _ACTIVITY_SPREAD) * (1 - joined) for joined in joins))
     extra = plan.sessions - plan.players
-    counts, given = array("q"), 0
-    for weight in upto:
+    given = 0
+    for joined, weight in zip(joins, weights, strict=True):
         # Rounding what all up to this one get, and not each for itself, makes the sum exact.
-        share = round(extra * weight / upto[-1])
-        counts.append(1 + share - given)
+        share = round(extra * weight / weights[-1])
+        yield joined, 1 + share - given
         given = share
-    return counts
 
 
 def _invent_sessions(

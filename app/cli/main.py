@@ -18,6 +18,8 @@ _COMMANDS = {
     "import": "app.cli.import_sessions:import_",
     "export": "app.cli.export_sessions:export",
     "ranks": "app.cli.ranks:ranks",
+    "shards": "app.cli.shards:shards",
+    "sessions": "app.cli.sessions:sessions",
 }
 
 

@@ -1,0 +1,77 @@
+"""`shardboard shards`: what there is, and what it holds."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from app.cli.find_settings import data_option, find_settings
+from app.cli.output import json_option, megabytes, print_json, print_table
+from app.parts import make_postgreses
+from app.settings import Settings
+from domain.errors import MapError, OperatorError
+from service.list_shards import ListedShard, ListedShards, list_shards
+
+_HEADINGS = [
+    "shard",
+    "answers",
+    "buckets",
+    "players (est.)",
+    "sessions (est.)",
+    "size",
+    "schema",
+    "postgres",
+    "prepared",
+]
+
+
+@click.group()
+def shards() -> None:
+    """The shards: who owns how much, and whether they answer."""
+
+
+@shards.command("list")
+@data_option
+@json_option
+def list_(data: Path | None, as_json: bool) -> None:
+    """List every shard. Players and sessions are the database's estimates, some minutes old.
+
+    `prepared` says whether prepared statements are kept on the way to the shard; PgBouncer before 1.21 does not. Exit
+    code 1 where a shard does not answer, or where not every bucket has one owner.
+    """
+    listed = asyncio.run(_list(find_settings(data)))
+    if as_json:
+        print_json({"shards": [_as_json(shard) for shard in listed.shards], "map_error": listed.map_error})
+    else:
+        print_table(_HEADINGS, [_as_row(shard) for shard in listed.shards])
+    errors = [shard.error for shard in listed.shards if shard.error]
+    if errors:
+        raise OperatorError(" ".join(errors))
+    if listed.map_error:
+        raise MapError(listed.map_error)
+
+
+async def _list(settings: Settings) -> ListedShards:
+    postgreses = make_postgreses(settings)
+    try:
+        return await list_shards(postgreses)
+    finally:
+        await asyncio.gather(*(postgres.close() for postgres in postgreses))
+
+
+def _as_row(shard: ListedShard) -> list[object]:
+    held = shard.overview
+    if held is None:
+        return [shard.name, False, *[None] * 7]
+    size = megabytes(held.bytes)
+    counts = [held.buckets, held.players_estimated, held.sessions_estimated]
+    return [shard.name, True, *counts, size, held.schema_version, held.server_version, shard.prepared]
+
+
+def _as_json(shard: ListedShard) -> dict[str, object]:
+    held = asdict(shard.overview) if shard.overview else {}
+    answers = shard.overview is not None
+    return {"name": shard.name, "answers": answers, **held, "prepared": shard.prepared, "error": shard.error}

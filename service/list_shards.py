@@ -1,0 +1,55 @@
+"""Every shard at a glance, those that do not answer included, and whether they make up a whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from db.overview import Overview, read_overview
+from db.ownership import read_owned
+from db.postgres import Postgres
+from domain.errors import MapError, ShardboardError
+from sharding.shardmap import Claim, build_map
+
+
+@dataclass(frozen=True, slots=True)
+class ListedShard:
+    """One shard: what it holds, or why that is not known.
+
+    prepared: whether prepared statements are kept on the way to it.
+    """
+
+    name: str
+    overview: Overview | None
+    prepared: bool | None
+    error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedShards:
+    """All shards, and what is wrong with the map of buckets that they make; None where nothing is."""
+
+    shards: list[ListedShard]
+    map_error: str | None
+
+
+async def list_shards(postgreses: Sequence[Postgres]) -> ListedShards:
+    """Ask each shard, all at the same time; needs no valid map, because this is where one looks for what is wrong."""
+    asked = await asyncio.gather(*(_ask(postgres) for postgres in postgreses))
+    map_error = None
+    try:
+        build_map({shard.name: claims for shard, claims in asked})
+    except MapError as error:
+        map_error = str(error)
+    return ListedShards([shard for shard, _ in asked], map_error)
+
+
+async def _ask(postgres: Postgres) -> tuple[ListedShard, list[Claim] | None]:
+    try:
+        overview = await read_overview(postgres)
+        claims = [Claim(owned.bucket, owned.epoch) for owned in await read_owned(postgres)]
+        prepared = await postgres.keeps_prepared_statements()
+    except ShardboardError as error:
+        return ListedShard(postgres.name, None, None, str(error)), None
+    return ListedShard(postgres.name, overview, prepared, None), claims
