@@ -13,6 +13,7 @@ HOST = "127.0.0.1"
 # otherwise a client's connection can sit on the port of a server that is just being started again.
 _FIRST_PORT, _LAST_PORT = 15_000, 32_000
 _TRIES_MAX = 1_000
+_PORT_MAX = 65_535
 
 
 def is_free(port: int) -> bool:
@@ -43,10 +44,11 @@ def find_free_port(taken: set[int]) -> int:
 
 
 def require_free(port: int) -> None:
-    """Refuse a port somebody else listens on.
+    """Refuse a port somebody else listens on, naming the next free one.
 
     Raises:
         OperatorError: it is taken.
     """
     if not is_free(port):
-        raise OperatorError(f"port {port} is taken by another program; choose another one: make up PORT={port + 1}")
+        other = next((later for later in range(port + 1, _PORT_MAX + 1) if is_free(later)), find_free_port(set()))
+        raise OperatorError(f"port {port} is taken by another program; choose another one: make up PORT={other}")

@@ -164,10 +164,8 @@ async def test_a_taken_port_is_one_line_and_an_exit_code(tmp_path: Path) -> None
         output, errors = await second.communicate()
         assert second.returncode == 1
         assert output == b""
-        assert errors.decode() == (
-            f"shardboard: port {running.port} is taken by another program; "
-            f"choose another one: make up PORT={running.port + 1}\n"
-        )
+        assert errors.decode().startswith(f"shardboard: port {running.port} is taken by another program; choose ")
+        assert errors.count(b"\n") == 1
         assert await running.health() == "healthy"
 
 
