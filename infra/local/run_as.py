@@ -18,7 +18,7 @@ from domain.errors import OperatorError
 # PostgreSQL and PgBouncer refuse to run as root.
 _SERVER_USERS = ("postgres", "nobody")
 
-# What a server may be given when its files lie below a directory its user cannot enter, such as /root: the least
+# What a server may be given when its files lie below a directory its user cannot enter, such as root's home: the least
 # that works. Containers commonly have the second capability and not the first.
 _CAPABILITIES: tuple[str | None, ...] = (None, "dac_read_search", "dac_override")
 
