@@ -33,13 +33,14 @@ class Cluster:
     key: str
     redis_url: str
     direct_urls: list[str]
+    pids: dict[str, list[int]]
 
     def seed(self, players: int, sessions: int) -> Target:
         """Fill it, and write the file of players that the load is drawn from."""
         run_shardboard("seed", "--players", str(players), "--sessions", str(sessions), "--data", str(self.data))
         path = self.data / "players.tsv"
         path.write_text("".join(run_psql(url, _PLAYERS) for url in self.direct_urls))
-        return Target(self.graphql_url, path, self.key)
+        return Target(self.graphql_url, path, self.key, pids=self.pids)
 
     def verify_ranks(self, seconds_max: float = 60) -> str:
         """What `shardboard ranks verify` prints once every standing equals its rank.
@@ -70,12 +71,17 @@ def shardboard_up() -> Iterator[Cluster]:
         with running([[*SHARDBOARD, "up", *options]], dict(os.environ)) as started:
             wait_until_answers(f"http://{HOST}:{port}/health", started, None, seconds_max=120)
             said = json.loads((data / "cluster.json").read_text())
+            pids: dict[str, list[int]] = {}
+            for process in said["processes"]:
+                if process["role"] != "supervisor":
+                    pids.setdefault(process["role"], []).append(process["pid"])
             yield Cluster(
                 data,
                 said["graphql_url"],
                 said["server_key"],
                 said["redis_url"],
                 [shard["direct_url"] for shard in said["shards"]],
+                pids,
             )
 
 

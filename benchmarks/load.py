@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+
+from benchmarks.cpu import read_cpu_seconds
 
 SCRIPTS = Path(__file__).parent / "wrk"
 CONNECTIONS = 64
@@ -16,7 +19,11 @@ THREADS = 1
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """What one run found. `failed` are answers that were not what was asked for, lost connections included."""
+    """What one run found.
+
+    `failed` are answers that were not what was asked for, lost connections included. `cpu_us` is the processor time of
+    one request by role, where the target named its processes.
+    """
 
     requests: int
     per_second: float
@@ -24,16 +31,21 @@ class Measured:
     p99_ms: float
     failed: int = 0
     first_failure: str = ""
+    cpu_us: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom the load goes to. `players` is the file that benchmarks/cluster.py writes."""
+    """Whom the load goes to.
+
+    `players` is the file that benchmarks/cluster.py writes, `pids` the processes of each role that answer it.
+    """
 
     url: str
     players: Path
     key: str | None = None
     ask_for_rank: bool = True
+    pids: Mapping[str, Sequence[int]] = field(default_factory=dict)
 
 
 def find_wrk() -> str:
@@ -54,8 +66,12 @@ def measure(target: Target, script: str, seconds: int, warm_up_seconds: int = 2)
     Reading each body in Lua halves what wrk can send, so the measured part leaves it out.
     """
     checked = _run(target, script, warm_up_seconds, check=True)
+    before = read_cpu_seconds(target.pids)
     measured = _run(target, script, seconds, check=False)
-    return replace(measured, failed=measured.failed + checked.failed, first_failure=checked.first_failure)
+    spent = read_cpu_seconds(target.pids)
+    cpu_us = {role: (spent[role] - before[role]) / max(measured.requests, 1) * 1e6 for role in spent}
+    failed = measured.failed + checked.failed
+    return replace(measured, failed=failed, first_failure=checked.first_failure, cpu_us=cpu_us)
 
 
 def _run(target: Target, script: str, seconds: int, *, check: bool) -> Measured:

@@ -38,7 +38,12 @@ class Report:
         """All tables."""
         parts = [f"{describe_machine()}. {CONNECTIONS} connections, {self.seconds} s each."]
         if self.rows:
-            parts += [f"{self.players:,} players, {self.sessions:,} sessions in place.", self._speeds(), self._ratios()]
+            parts += [
+                f"{self.players:,} players, {self.sessions:,} sessions in place.",
+                self._speeds(),
+                self._ratios(),
+                self._cpu(),
+            ]
         if self.sizes:
             parts.append(self._sizes())
         parts.append(self._judged())
@@ -76,6 +81,13 @@ class Report:
     def _times(self, name: str, yardstick: str) -> str:
         other = self.rows.get(yardstick)
         return "" if other is None else f"{self.rows[name].rate / other.rate:.2f}"
+
+    def _cpu(self) -> str:
+        """Where the time goes: processor time of one request, by who spends it."""
+        measured = {name: row.measured.cpu_us for name, row in self.rows.items() if len(row.measured.cpu_us) > 1}
+        roles = list(next(iter(measured.values()), {}))
+        rows = [(name, *(f"{spent[role]:,.0f}" for role in roles)) for name, spent in measured.items()]
+        return make_table(("CPU µs a request", *roles), rows)
 
     def _sizes(self) -> str:
         rows = [
