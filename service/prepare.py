@@ -31,9 +31,7 @@ class Prepared:
     error: ShardboardError | None
 
 
-async def migrate_shards(
-    shards: Sequence[ShardToPrepare], *, back_days: int = 30, months_ahead: int = 3
-) -> list[Prepared]:
+async def migrate_shards(shards: Sequence[ShardToPrepare], *, back_days: int, months_ahead: int) -> list[Prepared]:
     """Migrate every shard and make its partitions; one that fails does not keep the others from it.
 
     A deployment in which no shard owns a bucket yet is given them here, once all shards are migrated.

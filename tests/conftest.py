@@ -71,7 +71,8 @@ def make_cluster() -> Iterator[MakeCluster]:
 
 
 async def _migrate(cluster: LocalCluster) -> None:
-    for shard in await migrate_shards([ShardToPrepare(shard.name, shard.direct_url) for shard in cluster.shards]):
+    shards = [ShardToPrepare(shard.name, shard.direct_url) for shard in cluster.shards]
+    for shard in await migrate_shards(shards, back_days=30, months_ahead=3):
         if shard.error is not None:
             raise shard.error
 

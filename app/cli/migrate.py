@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from app.cli.find_settings import data_option, find_settings
-from app.settings import ShardAddress
+from app.settings import Settings
 from db.migrate import newest_revision
 from domain.errors import OperatorError
 from service.prepare import Prepared, ShardToPrepare, migrate_shards
@@ -21,7 +20,7 @@ from service.prepare import Prepared, ShardToPrepare, migrate_shards
 @click.option("--json", "as_json", is_flag=True, help="Print the outcome as JSON.")
 def migrate(data: Path | None, as_json: bool) -> None:
     """Bring every shard to the newest schema; a new deployment is also given its buckets."""
-    results = asyncio.run(migrate_addresses(find_settings(data).shards))
+    results = asyncio.run(migrate_addresses(find_settings(data)))
     if as_json:
         click.echo(json.dumps([_as_json(result) for result in results]))
     else:
@@ -35,9 +34,13 @@ def migrate(data: Path | None, as_json: bool) -> None:
         )
 
 
-async def migrate_addresses(shards: Sequence[ShardAddress]) -> list[Prepared]:
+async def migrate_addresses(settings: Settings) -> list[Prepared]:
     """Migrate the shards of a configuration through their direct addresses."""
-    return await migrate_shards([ShardToPrepare(shard.name, shard.direct_url) for shard in shards])
+    return await migrate_shards(
+        [ShardToPrepare(shard.name, shard.direct_url) for shard in settings.shards],
+        back_days=settings.id_window_back_days,
+        months_ahead=settings.partition_months_ahead,
+    )
 
 
 def _in_words(result: Prepared) -> str:

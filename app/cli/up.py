@@ -13,12 +13,10 @@ from pathlib import Path
 import click
 
 from app.cli.api_children import api_specs, read_health
+from app.cli.migrate import migrate_addresses
 from app.settings import Settings, ShardAddress
-from db.postgres import Postgres
 from domain.errors import OperatorError
 from infra.local.cluster import LocalCluster
-from infra.local.together import together
-from service.prepare import ShardToPrepare, keep_partitions_ready, migrate_shards
 
 _POLL_SECONDS = 0.05
 _HEALTHY_SECONDS_MAX = 30.0
@@ -75,22 +73,10 @@ async def _serve_until_cancelled(cluster: LocalCluster, api_count: int) -> None:
 
 
 async def _migrate(cluster: LocalCluster) -> None:
-    for shard in await migrate_shards([ShardToPrepare(shard.name, shard.direct_url) for shard in cluster.shards]):
+    settings = Settings(shards=[ShardAddress(**asdict(shard)) for shard in cluster.shards])
+    for shard in await migrate_addresses(settings):
         if shard.error is not None:
             raise OperatorError(f"{shard.shard} was not migrated: {shard.error}")
-    # Each API process keeps partitions ready too, but only after it has begun to answer: too late for the very first
-    # submission.
-    settings = Settings(shards=[ShardAddress(**asdict(shard)) for shard in cluster.shards])
-    await together(_make_partitions(shard, settings) for shard in settings.shards)
-
-
-async def _make_partitions(shard: ShardAddress, settings: Settings) -> None:
-    postgres = Postgres(shard.name, shard.direct_url)
-    try:
-        back_days, months_ahead = settings.id_window_back_days, settings.partition_months_ahead
-        await keep_partitions_ready(postgres, back_days=back_days, months_ahead=months_ahead)
-    finally:
-        await postgres.close()
 
 
 async def _until_healthy(port: int) -> None:

@@ -13,7 +13,7 @@ from db.postgres import Postgres
 from infra.local.binaries import postgres_major
 from infra.local.cluster import LocalCluster
 from infra.local.cluster_file import ShardUrls
-from service.prepare import ShardToPrepare, keep_partitions_ready, migrate_shards
+from service.prepare import ShardToPrepare, migrate_shards
 from tests.db.shards import connected
 
 OLDEST_MAJOR = 15
@@ -47,11 +47,8 @@ async def server(postgres_bin: Path | None) -> AsyncIterator[LocalCluster]:
     directory = Path(tempfile.mkdtemp(prefix="shardboard-"))
     async with LocalCluster(directory / "data", 1, announce=print).running() as cluster:
         (shard,) = cluster.shards
-        (prepared,) = await migrate_shards([ShardToPrepare(shard.name, shard.direct_url)])
+        (prepared,) = await migrate_shards([ShardToPrepare(shard.name, shard.direct_url)], back_days=60, months_ahead=3)
         assert prepared.error is None
-        postgres = Postgres(shard.name, shard.direct_url)
-        await keep_partitions_ready(postgres, back_days=60, months_ahead=3)
-        await postgres.close()
         yield cluster
     shutil.rmtree(directory)
 
