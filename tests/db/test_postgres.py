@@ -33,8 +33,13 @@ QUICK = ConnectionLimits(lanes=4, pool_size=4, connect_timeout_s=0.5, statement_
 @pytest.fixture
 async def silent_port() -> AsyncIterator[int]:
     """A port where somebody takes connections and never says a word."""
-    server = await asyncio.start_server(lambda reader, writer: reader.read(), "127.0.0.1", 0)
-    yield server.sockets[0].getsockname()[1]
+
+    async def listen(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.read()
+
+    server = await asyncio.start_server(listen, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    yield port
     server.close()
 
 
