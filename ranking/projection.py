@@ -112,8 +112,12 @@ class Projection:
         return None if position < 0 else standings
 
     async def _flush_applies(self, batch: list[_Applied]) -> list[Place]:
-        # Several sessions of one player in one batch share the row that the batch left.
-        rows = {item.row.user_id: item.row for item in batch if item.row is not None}
+        # Several sessions of one player in one batch share the row that the batch left; of rows that different batches
+        # left, answered in whatever order, the newest counts.
+        rows: dict[int, Row] = {}
+        for row in (item.row for item in batch if item.row is not None):
+            if row.user_id not in rows or row.revision > rows[row.user_id].revision:
+                rows[row.user_id] = row
         arguments: list[bytes | int] = [len(rows)]
         for row in rows.values():
             arguments += (member_of(row.user_id), score_of(row.total_score), pack_row(row))

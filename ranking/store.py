@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,7 +11,15 @@ from typing import Any, TypeVar
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import (
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
 
 from domain.errors import Unavailable
 from ranking.keys import BoardKeys
@@ -19,6 +27,10 @@ from ranking.keys import BoardKeys
 # After a failure nobody waits for Redis again until so much time has passed: a Redis that hangs would otherwise cost
 # every request its whole time-out.
 _REST_AFTER_FAILURE_S = 0.25
+
+_NOT_NOW = (OutOfMemoryError, ReadOnlyError, ClusterDownError, MasterDownError, TryAgainError)
+# Answers for which redis-py has no class.
+_NOT_NOW_WORDS = ("MISCONF", "BUSY", "NOREPLICAS")
 
 Answer = TypeVar("Answer")
 
@@ -62,8 +74,13 @@ class Store:
         Raises:
             RanksUnavailable: there is none, or Redis is left alone after a failure a moment ago.
         """
-        async with self.guarded():
-            return await awaitable
+        try:
+            async with self.guarded():
+                return await awaitable
+        finally:
+            # What was not even asked must not complain that nobody awaited it.
+            if isinstance(awaitable, Coroutine):
+                awaitable.close()
 
     @asynccontextmanager
     async def guarded(self) -> AsyncIterator[None]:
@@ -73,9 +90,7 @@ class Store:
         try:
             yield
         except (RedisError, OSError, TimeoutError) as error:
-            if isinstance(error, ResponseError) and not str(error).startswith(
-                ("LOADING", "READONLY", "MISCONF", "OOM")
-            ):
+            if isinstance(error, ResponseError) and not _says_not_now(error):
                 raise
             self._rest_until = time.monotonic() + _REST_AFTER_FAILURE_S
             raise RanksUnavailable("Ranks are unavailable: Redis does not answer; try again shortly.") from error
@@ -134,3 +149,8 @@ class Store:
         async with self.guarded():
             answer: list[int] = await self._seen(filters, arguments)
         return answer
+
+
+def _says_not_now(error: ResponseError) -> bool:
+    """Whether Redis would do what it was asked at another time: it is full, no longer the primary, busy, …"""
+    return isinstance(error, _NOT_NOW) or str(error).startswith(_NOT_NOW_WORDS)
