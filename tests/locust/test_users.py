@@ -12,10 +12,11 @@ import pytest
 from infra.local.cluster import LocalCluster
 from tests.deploy.serving import ROOT, served
 
+# What each of them does in any case; the rarer operations come by chance.
 OPERATIONS = {
     "SubmitUser": {"submitScore"},
-    "ReadUser": {"leaderboard", "rank", "history"},
-    "MixedUser": {"submitScore", "rank", "leaderboard", "around", "history"},
+    "ReadUser": {"leaderboard", "rank"},
+    "MixedUser": {"submitScore", "rank", "leaderboard"},
 }
 
 
