@@ -5,14 +5,11 @@
 -- Gives 1 for an id that may have been here before, 0 for one that was certainly not.
 local answer = {}
 for i = 2, #ARGV, 4 do
-    local filter = KEYS[tonumber(ARGV[i])]
-    local known = 1
-    for j = i + 1, i + 3 do
-        if redis.call('SETBIT', filter, ARGV[j], 1) == 0 then
-            known = 0
-        end
-    end
-    answer[#answer + 1] = known
+    local before = redis.call(
+        'BITFIELD', KEYS[tonumber(ARGV[i])],
+        'SET', 'u1', ARGV[i + 1], 1, 'SET', 'u1', ARGV[i + 2], 1, 'SET', 'u1', ARGV[i + 3], 1
+    )
+    answer[#answer + 1] = before[1] * before[2] * before[3]
 end
 for i = 1, #KEYS do
     if redis.call('TTL', KEYS[i]) == -1 then
