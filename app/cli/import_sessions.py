@@ -67,7 +67,7 @@ def import_(file: Path, format_: Format | None, errors: Path | None, data: Path 
     else:
         click.echo(f"{imported.recorded} sessions came in, {imported.duplicates} were in already")
     if imported.bad:
-        raise OperatorError(f"{imported.bad} rows were bad and are not in; their lines are named above")
+        raise OperatorError(f"bad rows, which are not in: {imported.bad}; their lines and reasons are named above")
 
 
 async def _import(

@@ -91,7 +91,7 @@ async def test_bad_rows_are_named_and_the_rest_goes_in(clean: LocalCluster, tmp_
         "line 16: submission_id was used before with other content; another session needs an id of its own",
         "line 17: has 2 fields and the header 7",
     ]
-    assert lines[-1] == "shardboard: 12 rows were bad and are not in; their lines are named above"
+    assert lines[-1] == "shardboard: bad rows, which are not in: 12; their lines and reasons are named above"
     written = [json.loads(line) for line in errors.read_text(encoding="utf-8").splitlines()]
     assert sorted(f"line {each['line']}: {each['reason']}" for each in written) == sorted(lines[:-1])
     assert [row[:4] for row in await ranked_rows(clean)] == [
