@@ -22,19 +22,22 @@ logger = logging.getLogger(__name__)
 
 
 class Application:
-    """The service as one ASGI application. Its lifespan opens the parts and closes them after the last request.
+    """The service as one ASGI application.
 
-    `startup_error` is what kept it from opening them, for a server that hides why an application did not start.
+    A server either sends it the events of the ASGI lifespan, or is run inside of `running()` and sends none.
     """
 
     def __init__(self, settings: Settings) -> None:
-        self.startup_error: Exception | None = None
         self._settings = settings
         self._graph: GraphEndpoint | None = None
         self._in_flight = 0
         self._drained: asyncio.Event | None = None
         self._rest = FastAPI(
-            title="Shardboard", lifespan=self._lifespan, openapi_url=None, docs_url=None, redoc_url=None
+            title="Shardboard",
+            lifespan=lambda _: self.running(),
+            openapi_url=None,
+            docs_url=None,
+            redoc_url=None,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -54,20 +57,17 @@ class Application:
                 self._drained.set()
 
     @asynccontextmanager
-    async def _lifespan(self, rest: FastAPI) -> AsyncIterator[None]:
-        try:
-            opened = open_parts(self._settings)
-            parts = await opened.__aenter__()
-        except Exception as error:
-            self.startup_error = error
-            raise
-        try:
+    async def running(self) -> AsyncIterator[None]:
+        """Open the parts; at the end wait for the requests under way, then close them.
+
+        Raises:
+            OperatorError: the parts cannot be opened.
+        """
+        async with open_parts(self._settings) as parts:
             self._graph = GraphEndpoint(parts, graphiql=self._settings.graphiql)
-            _add_health(rest, parts)
+            _add_health(self._rest, parts)
             yield
             await self._drain()
-        finally:
-            await opened.__aexit__(None, None, None)
 
     async def _drain(self) -> None:
         """Wait for the requests under way, at most as long as one may take."""
