@@ -46,21 +46,25 @@ class Signals:
         self._tasks = [asyncio.create_task(self._tell()), asyncio.create_task(self._listen())]
 
     async def close(self) -> None:
-        """Stop both."""
+        """Stop both, and tell what was not told yet: a command of the command line ends right after its change."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tell_now()
 
     async def _tell(self) -> None:
         while True:
             await self._dirtied.wait()
             self._dirtied.clear()
-            boards, self._dirty = self._dirty, set()
-            for board in boards:
-                # Without Redis there are no ranks to be late for, and a listener that was away takes all for changed.
-                with suppress(RedisError, OSError):
-                    await self._store.redis.publish(CHANGES_CHANNEL, f"{self._process} {board}")
+            await self._tell_now()
             await asyncio.sleep(_BUNDLE_S)
+
+    async def _tell_now(self) -> None:
+        boards, self._dirty = self._dirty, set()
+        for board in boards:
+            # Without Redis there are no ranks to be late for, and a listener that was away takes all for changed.
+            with suppress(RedisError, OSError):
+                await self._store.redis.publish(CHANGES_CHANNEL, f"{self._process} {board}")
 
     async def _listen(self) -> None:
         while True:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import logging
 import sys
 
 import click
@@ -46,6 +47,8 @@ def shardboard() -> None:
 
 def main() -> None:
     """Run the command line. An expected failure is one line on stderr and exit code 1."""
+    # What a command has to say it says itself; `serve` sets up a log of its own.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         shardboard()
     except ShardboardError as error:

@@ -41,7 +41,12 @@ def serve() -> None:
         settings = Settings()
     except ValidationError as error:
         raise OperatorError(f"the SHARDBOARD_… variables are not complete: {_first_line(error)}") from None
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.INFO,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        force=True,
+    )
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
