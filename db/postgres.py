@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from secrets import token_hex
 from typing import Any
@@ -73,8 +73,9 @@ class Postgres:
                     rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
                 finally:
                     # After a time-out the server is asked to end the statement; one that does not even answer to that
-                    # must not keep the caller: the connection is given up.
-                    await lanes.release(connection, timeout=_CANCEL_TIMEOUT_S)
+                    # must not keep the caller: the connection is given up, and the caller hears why it was left.
+                    with suppress(Exception):
+                        await lanes.release(connection, timeout=_CANCEL_TIMEOUT_S)
         return rows
 
     @asynccontextmanager

@@ -87,7 +87,8 @@ async def test_a_made_month_has_every_constraint_and_index_of_the_table(postgres
     async with connected(shard.direct_url) as connection:
         rows = await connection.fetch(
             """
-            select pg_get_constraintdef(oid) from pg_constraint where conrelid = $1::text::regclass and contype in ('c', 'p')
+            select pg_get_constraintdef(oid) from pg_constraint
+            where conrelid = $1::text::regclass and contype in ('c', 'p')
             union all
             select replace(pg_get_indexdef(indexrelid), $1::text, 'T') from pg_index where indrelid = $1::text::regclass
             """,

@@ -195,6 +195,23 @@ async def test_a_pgbouncer_that_hangs_costs_each_caller_its_deadline_and_no_more
     await postgres.close()
 
 
+async def test_who_is_cancelled_while_the_server_hangs_stays_cancelled(server: LocalCluster, shard: ShardUrls) -> None:
+    postgres = Postgres(shard.name, shard.url, QUICK)
+    await postgres.call("select 1")
+    pid = server.child("pgbouncer").pid
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        waiting = asyncio.create_task(postgres.call("select 1", timeout_s=30))
+        await until(lambda: postgres._lanes is not None and postgres._lanes.get_idle_size() == 0)
+        waiting.cancel()
+        async with asyncio.timeout(5):
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    await postgres.close()
+
+
 async def test_callers_do_not_queue_for_the_first_connection_to_nobody(silent_port: int) -> None:
     postgres = Postgres("shard1", f"postgresql://shardboard:x@127.0.0.1:{silent_port}/shardboard", QUICK)
     started = time.monotonic()
