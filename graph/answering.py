@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -13,6 +12,7 @@ from domain.errors import NotFound, Unavailable
 from graph.compile.operation import Arguments, CompiledOperation, RootField
 from graph.compile.reader import RefusedValueError
 from graph.context import Context
+from graph.deadlines import Deadlines
 from graph.documents import Documents, Prepared, RefusedDocument
 from graph.errors import request_error
 from graph.execute import Answer, execute_by_core, execute_operation, failed
@@ -21,8 +21,6 @@ from graph.pages import LeaderboardConnection
 from graph.request import GraphRequest, RefusedRequestError
 from graph.schema import GRAPHQL_SCHEMA
 from service.parts import Parts
-
-T = TypeVar("T")
 
 
 class Reply(NamedTuple):
@@ -38,6 +36,7 @@ class Answering:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._documents = Documents(GRAPHQL_SCHEMA)
+        self._deadlines = Deadlines(parts.deadline_s)
         self._hot = HotAnswers(parts.board_version)
         self.find_kept = self._hot.find
 
@@ -62,7 +61,7 @@ class Answering:
 
             return Reply(await self._hot.answer(key, board, make), False)
         try:
-            answer = await self._in_time(
+            answer = await self._deadlines.within(
                 execute_operation(GRAPHQL_SCHEMA, prepared, Context(self._parts), request.variables)
             )
         except Unavailable as error:
@@ -79,7 +78,7 @@ class Answering:
     ) -> Render | bytes:
         """The top of a board, to be written once as read and again as kept; an answer with errors is not kept."""
         try:
-            page: LeaderboardConnection = await self._in_time(field.resolve(Context(self._parts), arguments))
+            page: LeaderboardConnection = await self._deadlines.within(field.resolve(Context(self._parts), arguments))
         except Exception as error:
             return _written(failed(field, error))
         if compiled.write({field.key: page}) is None:
@@ -93,18 +92,6 @@ class Answering:
             return _written({"data": compiled.write({field.key: page})})
 
         return render
-
-    async def _in_time(self, work: Awaitable[T]) -> T:
-        try:
-            async with asyncio.timeout(self._parts.deadline_s) as deadline:
-                return await work
-        except TimeoutError:
-            if not deadline.expired():
-                raise
-            raise Unavailable(
-                f"The request took longer than {self._parts.deadline_s:g} s and was given up; "
-                "what it wrote may have been recorded, so retry it with the same submissionId."
-            ) from None
 
 
 def _hot_field(prepared: Prepared, variables: dict[str, Any]) -> tuple[CompiledOperation, RootField, Arguments] | None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import parse_qs
 
 import orjson
@@ -13,8 +12,7 @@ from domain.errors import BadUserInput
 BODY_BYTES_MAX = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class GraphRequest:
+class GraphRequest(NamedTuple):
     """One operation to execute."""
 
     query: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from graphql import (
     DocumentNode,
@@ -27,8 +27,7 @@ from graph.context import Context
 Arguments = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class CompiledInfo:
+class CompiledInfo(NamedTuple):
     """What stands for `strawberry.Info` in a compiled operation: root resolvers use its context and nothing else."""
 
     context: Context

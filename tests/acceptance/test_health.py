@@ -20,7 +20,7 @@ async def health(api: Api) -> tuple[int, dict[str, Any]]:
 
 
 async def healthy(api: Api) -> bool:
-    return (await health(api))[1]["status"] == "healthy"
+    return bool((await health(api))[1]["status"] == "healthy")
 
 
 async def test_all_parts_answer(api: Api) -> None:
