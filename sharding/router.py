@@ -41,7 +41,7 @@ Answer = TypeVar("Answer")
 class WriteLimits:
     """The bounds of each shard's writer, for one process."""
 
-    flushes_in_flight: int = 2
+    flushes_in_flight: int = 1
     batch_rows_max: int = 500
     queue_rows_max: int = 20_000
 
