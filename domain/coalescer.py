@@ -13,9 +13,6 @@ from typing import Generic, TypeVar
 
 from domain.errors import Unavailable
 
-# How many ticks of the event loop a batch may grow before it is sent.
-_TICKS_MAX = 8
-
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
@@ -46,9 +43,7 @@ class Coalescer(Generic[Item, Result]):
         self._batch_max = batch_max
         self._queue_max = queue_max
         self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
-        self._settling = False
-        self._settled_at = 0
-        self._ticks = 0
+        self._pump_scheduled = False
         self._flushes: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,8 +59,11 @@ class Coalescer(Generic[Item, Result]):
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
         self._waiting.append((item, future))
-        self._idle.clear()
-        self._settle_soon()
+        if self._slots_free and not self._pump_scheduled:
+            # At the end of this tick of the loop, so that all that came in with it goes out together.
+            self._pump_scheduled = True
+            self._idle.clear()
+            loop.call_soon(self._pump)
         return future
 
     @property
@@ -77,29 +75,8 @@ class Coalescer(Generic[Item, Result]):
         """Return once nothing is queued or under way."""
         await self._idle.wait()
 
-    def _settle_soon(self) -> None:
-        if self._slots_free and self._waiting and not self._settling:
-            self._settling = True
-            self._settled_at = 0
-            self._ticks = 0
-            asyncio.get_running_loop().call_soon(self._settle)
-
-    def _settle(self) -> None:
-        """Send what waits once a tick of the loop brings no more of it, or after `_TICKS_MAX` of them.
-
-        A tick takes as long as there is work at hand: some microseconds in an idle process, so nobody waits for
-        company that does not come; under load what arrived meanwhile goes along, and batches grow before slots run out.
-        """
-        waiting = len(self._waiting)
-        if self._settled_at < waiting < self._batch_max and self._ticks < _TICKS_MAX:
-            self._settled_at = waiting
-            self._ticks += 1
-            asyncio.get_running_loop().call_soon(self._settle)
-            return
-        self._settling = False
-        self._pump()
-
     def _pump(self) -> None:
+        self._pump_scheduled = False
         while self._slots_free and self._waiting:
             # What a caller no longer waits for (its deadline passed in the queue) is not sent at all.
             batch = [
@@ -128,7 +105,7 @@ class Coalescer(Generic[Item, Result]):
             results = [error] * len(batch)
         finally:
             self._slots_free += 1
-            self._after_flush()
+            self._pump_after_flush()
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
                 continue
@@ -137,10 +114,8 @@ class Coalescer(Generic[Item, Result]):
             else:
                 future.set_result(result)
 
-    def _after_flush(self) -> None:
+    def _pump_after_flush(self) -> None:
         current = asyncio.current_task()
         if current is not None:
             self._flushes.discard(current)
-        if not self._flushes and not self._waiting:
-            self._idle.set()
-        self._settle_soon()
+        self._pump()
