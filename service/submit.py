@@ -85,8 +85,9 @@ async def _rank(parts: Parts, submission: Submission, outcomes: Outcomes) -> Sta
     try:
         place = await parts.projection.apply(outcomes.row, submission.user_id, outcomes.total)
         rank, percentile = place.rank, percentile_of(place.rank, place.player_count)
-    except RanksUnavailable:
-        # The relay mends the ranks; the session is recorded, and that is what was asked for.
+    except Unavailable:
+        # Redis is away, or cannot keep up. The relay mends the ranks; the session is recorded, and that is what was
+        # asked for.
         rank, percentile = await _sql_rank(parts, submission.user_id, outcomes.total)
     if outcomes.row is not None:
         parts.signals.changed(GLOBAL_BOARD)

@@ -1,0 +1,62 @@
+"""Whole boards, as the shards hold them and as Redis does."""
+
+from __future__ import annotations
+
+from redis.asyncio import Redis
+
+from domain.standing import Row
+from infra.local.cluster import LocalCluster
+from ranking.keys import BoardKeys
+from ranking.members import unpack_row
+from ranking.store import RanksUnavailable
+from service.parts import Parts
+from tests.db.shards import connected
+from tests.waiting import until
+
+KEYS = BoardKeys("global")
+
+
+async def ranks_are_there(parts: Parts) -> bool:
+    """Whether Redis tells ranks now."""
+    try:
+        await parts.projection.standings([0])
+    except RanksUnavailable:
+        return False
+    return True
+
+
+async def board_of_shards(cluster: LocalCluster) -> list[Row]:
+    """Every row of every shard, best first, in a tie the smaller id first."""
+    rows: list[Row] = []
+    for shard in cluster.shards:
+        async with connected(shard.direct_url) as connection:
+            found = await connection.fetch(
+                """
+                select l.user_id, p.username, l.total_score, l.games_played, l.last_played, l.revision
+                from leaderboard as l join players as p using (bucket, user_id)
+                """
+            )
+        rows += [Row(*row) for row in found]
+    return sorted(rows, key=lambda row: (-row.total_score, row.user_id))
+
+
+async def board_of_redis(cluster: LocalCluster) -> list[Row] | None:
+    """Every row in Redis, in its order; None where the ranks are not there."""
+    async with Redis.from_url(cluster.redis_url, protocol=2) as redis:
+        if not await redis.exists(KEYS.ready):
+            return None
+        ranks = await redis.zrange(KEYS.ranks, 0, -1, withscores=True)
+        rows = await redis.hgetall(KEYS.rows)
+    assert rows.keys() == {member for member, _ in ranks}
+    return [unpack_row(member, b"%d" % score, rows[member]) for member, score in ranks]
+
+
+async def until_equal(cluster: LocalCluster, seconds_max: float = 10.0) -> list[Row]:
+    """Wait until Redis says what the shards say, which do not change meanwhile; gives that."""
+    expected = await board_of_shards(cluster)
+
+    async def equal() -> bool:
+        return await board_of_redis(cluster) == expected
+
+    await until(equal, seconds_max)
+    return expected
