@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from secrets import token_hex
 from typing import Any
 from uuid import UUID
@@ -20,11 +21,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from db.errors import as_unavailable
+from db.lanes import Lanes
 from db.tables import shard_info
 from domain.errors import OperatorError
-
-# How long a server may take to end a statement that nobody waits for any more.
-_CANCEL_TIMEOUT_S = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +36,6 @@ class ConnectionLimits:
     statement_timeout_s: float = 3.0
 
 
-class _LaneConnection(asyncpg.Connection):  # type: ignore[misc]
-    """A connection that is handed back as it is: the hot statements leave nothing behind that a reset would clear."""
-
-    def get_reset_query(self) -> str:
-        """No reset, which would cost a round trip a batch."""
-        return ""
-
-
 class Postgres:
     """One Postgres, reached through its PgBouncer or directly; `open` it before use, `close` it after."""
 
@@ -54,7 +45,7 @@ class Postgres:
         self._engine_url = make_url(url).set(drivername="postgresql+asyncpg")
         self._limits = limits or ConnectionLimits()
         self._opening = asyncio.Lock()
-        self._lanes: asyncpg.Pool | None = None
+        self._lanes: Lanes | None = None
         self._engine: AsyncEngine | None = None
         self.incarnation: UUID | None = None
 
@@ -68,15 +59,7 @@ class Postgres:
         with as_unavailable(self.name):
             async with asyncio.timeout(timeout_s or self._limits.statement_timeout_s):
                 lanes = self._lanes or await self._open_lanes()
-                connection = await lanes.acquire()
-                try:
-                    rows: list[asyncpg.Record] = await connection.fetch(statement, *arguments)
-                finally:
-                    # After a time-out the server is asked to end the statement; one that does not even answer to that
-                    # must not keep the caller: the connection is given up, and the caller hears why it was left.
-                    with suppress(Exception):
-                        await lanes.release(connection, timeout=_CANCEL_TIMEOUT_S)
-        return rows
+                return await lanes.fetch(statement, arguments)
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
@@ -144,28 +127,24 @@ class Postgres:
         lanes, self._lanes = self._lanes, None
         engine, self._engine = self._engine, None
         if lanes is not None:
-            try:
-                async with asyncio.timeout(self._limits.connect_timeout_s):
-                    await lanes.close()
-            except TimeoutError:
-                lanes.terminate()
+            await lanes.close(self._limits.connect_timeout_s)
         if engine is not None:
             await engine.dispose()
 
-    async def _open_lanes(self) -> asyncpg.Pool:
+    async def _open_lanes(self) -> Lanes:
         async with self._opening:
             if self._lanes is None:
-                options = await self._statement_options()
-                self._lanes = await asyncpg.create_pool(
-                    self._dsn,
-                    min_size=0,
-                    max_size=self._limits.lanes,
-                    connection_class=_LaneConnection,
-                    timeout=self._limits.connect_timeout_s,
-                    init=self._refuse_wrong_shard,
-                    **options,
-                )
+                self._lanes = Lanes(partial(self._open_lane, await self._statement_options()), self._limits.lanes)
             return self._lanes
+
+    async def _open_lane(self, options: dict[str, Any]) -> asyncpg.Connection:
+        connection = await asyncpg.connect(self._dsn, timeout=self._limits.connect_timeout_s, **options)
+        try:
+            await self._refuse_wrong_shard(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
 
     async def _open_engine(self) -> AsyncEngine:
         async with self._opening:

@@ -202,7 +202,7 @@ async def test_who_is_cancelled_while_the_server_hangs_stays_cancelled(server: L
     os.kill(pid, signal.SIGSTOP)
     try:
         waiting = asyncio.create_task(postgres.call("select 1", timeout_s=30))
-        await until(lambda: postgres._lanes is not None and postgres._lanes.get_idle_size() == 0)
+        await until(lambda: postgres._lanes is not None and postgres._lanes.idle_count == 0)
         waiting.cancel()
         async with asyncio.timeout(5):
             with pytest.raises(asyncio.CancelledError):
