@@ -48,7 +48,7 @@ class Lanes:
             return rows
 
     async def close(self, timeout_s: float) -> None:
-        """Close every connection, one in use when its statement ends; returns within `timeout_s` whatever the servers do."""
+        """Close every connection within `timeout_s`; one that is in use closes when its statement ends."""
         self._closed = True
         idle, self._idle = self._idle, []
         await asyncio.gather(*(connection.close(timeout=timeout_s) for connection in idle), return_exceptions=True)
