@@ -51,10 +51,6 @@ def serve() -> None:
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     uvloop.run(_serve(settings))
-    # All is closed. The server's own threads are not joined by anybody, and an interpreter that takes itself apart
-    # beside them takes seconds and was seen to hang.
-    logging.shutdown()
-    os._exit(0)
 
 
 async def _serve(settings: Settings) -> None:
