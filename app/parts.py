@@ -11,6 +11,7 @@ from app.settings import Settings
 from db.postgres import ConnectionLimits, Postgres
 from domain.errors import ShardboardError
 from domain.standing import GLOBAL_BOARD
+from domain.tasks import end_tasks
 from ranking.projection import Projection
 from ranking.seen_ids import SeenIds
 from ranking.signals import Signals
@@ -64,9 +65,7 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
             ]
         yield parts
     finally:
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        await end_tasks(keepers)
         await relay.close()
         await router.close()
         await signals.close()

@@ -10,6 +10,7 @@ from secrets import token_hex
 
 from redis.exceptions import RedisError
 
+from domain.tasks import end_tasks
 from ranking.keys import CHANGES_CHANNEL
 from ranking.store import Store
 
@@ -33,7 +34,7 @@ class Signals:
 
     def version(self, board: str) -> int:
         """The board's version in this process; what was read at one version may be shown until it grows."""
-        return self._versions[board]
+        return self._versions.get(board, 0)
 
     def changed(self, board: str) -> None:
         """This process changed the board."""
@@ -47,9 +48,7 @@ class Signals:
 
     async def close(self) -> None:
         """Stop both, and tell what was not told yet: a command of the command line ends right after its change."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
         await self._tell_now()
 
     async def _tell(self) -> None:

@@ -17,6 +17,7 @@ from db.standings import ChangedRow, read_changed, read_mark, read_rows, scan_ro
 from domain.errors import ShardboardError, Unavailable
 from domain.ids import USER_ID_MIN
 from domain.standing import GLOBAL_BOARD
+from domain.tasks import end_tasks
 from ranking.marks import Marks
 from ranking.rebuild import Rebuild, RebuildLost
 from ranking.store import RanksUnavailable
@@ -51,9 +52,7 @@ class Relay:
 
     async def close(self) -> None:
         """Stop."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end_tasks(self._tasks)
 
     async def _forever(self, shard: str) -> None:
         while True:

@@ -1,0 +1,24 @@
+"""Ending background tasks for sure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+_PATIENCE_S = 0.2
+
+
+async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel the tasks and return once all have ended, whatever they ended with.
+
+    A cancellation can get lost: Python 3.11's `wait_for`, which drivers use, swallows one that arrives at the moment at
+    which what it waits for is done (python/cpython#86296). So it is said again until it is heard.
+    """
+    waiting = set(tasks)
+    while waiting:
+        for task in waiting:
+            task.cancel()
+        ended, waiting = await asyncio.wait(waiting, timeout=_PATIENCE_S)
+        for task in ended:
+            if not task.cancelled():
+                task.exception()  # looked at, so that asyncio does not complain of it
