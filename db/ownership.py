@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import func, select
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.postgres import Postgres
@@ -37,9 +38,10 @@ async def read_owned(postgres: Postgres) -> list[OwnedBucket]:
 
 
 async def claim_first(connection: AsyncConnection, buckets: Iterable[int]) -> None:
-    """Give a shard its first buckets, at epoch 1; only when no shard owns any."""
+    """Give a shard its first buckets, at epoch 1; only when no shard owns any. Two who do it at once do no harm."""
     await connection.execute(
-        insert(bucket_owner), [{"bucket": bucket, "state": "owned", "epoch": 1} for bucket in buckets]
+        insert(bucket_owner).on_conflict_do_nothing(),
+        [{"bucket": bucket, "state": "owned", "epoch": 1} for bucket in buckets],
     )
 
 
