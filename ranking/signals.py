@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
+from collections.abc import Mapping
 from contextlib import suppress
 from secrets import token_hex
+from typing import Any
 
 from redis.exceptions import RedisError
 
@@ -70,15 +72,20 @@ class Signals:
             try:
                 async with self._store.redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANGES_CHANNEL)
-                    # What was said while nobody listened is not said again.
-                    for board in self._versions:
-                        self._versions[board] += 1
                     while True:
-                        message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=None)
+                        message = await pubsub.get_message(timeout=None)
                         if message is not None:
-                            process, board = message["data"].decode().split(" ", 1)
-                            if process != self._process:
-                                self._versions[board] += 1
+                            self._hear(message)
             except (RedisError, OSError) as error:
                 logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
             await asyncio.sleep(_RECONNECT_S)
+
+    def _hear(self, message: Mapping[str, Any]) -> None:
+        if message["type"] == "subscribe":
+            # At first, and whenever redis-py connected anew: what was said while nobody listened is not said again.
+            for board in self._versions:
+                self._versions[board] += 1
+        elif message["type"] == "message":
+            process, board = message["data"].decode().split(" ", 1)
+            if process != self._process:
+                self._versions[board] += 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -22,8 +21,6 @@ from ranking.projection import Place, rank_run, ranked
 from sharding.router import Router
 
 _COUNTS_AT_ONCE = 4
-# How old the number of players may be: it is the share of all players, not the rank, that it serves.
-_PLAYER_COUNT_AGE_S = 5.0
 
 # Ahead of the best possible standing.
 _TOP = (SCORE_MAX + 1, USER_ID_MIN)
@@ -36,7 +33,6 @@ class SqlRanks:
         self._router = router
         self._depth_max = depth_max
         self._counts = asyncio.Semaphore(_COUNTS_AT_ONCE)
-        self._player_count = (float("-inf"), 0)
 
     @property
     def busy(self) -> bool:
@@ -146,11 +142,7 @@ class SqlRanks:
         return [better if better < self._depth_max else None for better in sums]
 
     async def _players(self) -> int:
-        counted_at, player_count = self._player_count
-        if time.monotonic() > counted_at + _PLAYER_COUNT_AGE_S:
-            player_count = sum(await self._router.scatter(count_players))
-            self._player_count = (time.monotonic(), player_count)
-        return player_count
+        return sum(await self._router.scatter(count_players))
 
 
 def _order(row: Row) -> tuple[int, int]:

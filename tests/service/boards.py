@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from redis.asyncio import Redis
 
 from domain.standing import Row
@@ -45,8 +47,8 @@ async def board_of_redis(cluster: LocalCluster) -> list[Row] | None:
     async with Redis.from_url(cluster.redis_url, protocol=2) as redis:
         if not await redis.exists(KEYS.ready):
             return None
-        ranks = await redis.zrange(KEYS.ranks, 0, -1, withscores=True)
-        rows = await redis.hgetall(KEYS.rows)
+        ranks: Any = await redis.zrange(KEYS.ranks, 0, -1, withscores=True)
+        rows: Any = await redis.hgetall(KEYS.rows)
     assert rows.keys() == {member for member, _ in ranks}
     return [unpack_row(member, b"%d" % score, rows[member]) for member, score in ranks]
 

@@ -26,7 +26,7 @@ async def test_the_answer_holds_the_session_and_the_standing_after_it(parts: Par
     played = instant_of(submission.id)
     assert await submit_score(parts, submission) == Recorded(
         Session(submission.id, 3, 40, "arena", 9, played),
-        Standing(3, "Ada", 40, 1, played, 2, pytest.approx(200 / 3)),
+        Standing(3, "Ada", 40, 1, played, 2, 200 / 3),
         False,
     )
 
@@ -122,7 +122,7 @@ async def test_ranks_that_cannot_keep_up_refuse_no_session(
     crowded = Projection(parts.store, "global")
     with pytest.raises(Unavailable, match="Redis has more work waiting"):
         await crowded.standing(1)
-    monkeypatch.setattr(type(parts.projection), "apply", lambda _, *row: crowded._applies.put(row))  # type: ignore[arg-type]
+    monkeypatch.setattr(type(parts.projection), "apply", lambda _, *row: crowded._applies.put(row))
     recorded = await submit_score(parts, make_submission(7, 10))
     assert (recorded.standing.total_score, recorded.standing.rank) == (10, 1)
     monkeypatch.undo()
