@@ -86,7 +86,9 @@ def make_postgreses(settings: Settings) -> list[Postgres]:
 
 def write_limits(settings: Settings) -> WriteLimits:
     """The bounds of each shard's writer."""
-    return WriteLimits(settings.flushes_in_flight, settings.batch_rows_max, settings.queue_rows_max)
+    return WriteLimits(
+        settings.flushes_in_flight, settings.flushes_at_once, settings.batch_rows_max, settings.queue_rows_max
+    )
 
 
 async def _keep_partitions(postgres: Postgres, settings: Settings) -> None:

@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     connect_timeout_ms: int = Field(2_000, ge=10, description="How long opening one connection may take.")
 
     flushes_in_flight: int = Field(1, ge=1, le=16, description="Batches under way at once, a shard and process.")
+    flushes_at_once: int | None = Field(
+        None, ge=1, description="Batches under way at once, a process; one for every four shards when not set."
+    )
     batch_rows_max: int = Field(500, ge=1, le=5_000, description="Submissions in one batch.")
     queue_rows_max: int = Field(20_000, ge=1, description="Submissions waiting, a shard and process.")
     pool_size: int = Field(4, ge=1, description="Connections for all other statements, a shard and process.")

@@ -17,6 +17,41 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
+class Gate:
+    """How many flushes of several coalescers run at once.
+
+    While few run, more waits behind them and the next batches are larger: on busy cores many small statements side by
+    side cost several times as much as a few large ones (docs/adr/0007). A flush that takes longer than `lease_s` waits
+    for something else than a core and is counted no more, so a part that hangs keeps nobody else from working.
+    """
+
+    def __init__(self, width: int, lease_s: float) -> None:
+        self._free = width
+        self._lease_s = lease_s
+        self._waiting: deque[Callable[[], None]] = deque()
+
+    def enter(self, again: Callable[[], None]) -> Callable[[], None] | None:
+        """What ends the stay; None where the gate is full: `again` is called when it is worth another try."""
+        if not self._free:
+            if again not in self._waiting:
+                self._waiting.append(again)
+            return None
+        self._free -= 1
+        timer: asyncio.TimerHandle | None = None
+
+        def leave() -> None:
+            nonlocal timer
+            if timer is not None:
+                timer.cancel()
+                timer = None
+                self._free += 1
+                while self._free and self._waiting:
+                    self._waiting.popleft()()
+
+        timer = asyncio.get_running_loop().call_later(self._lease_s, leave)
+        return leave
+
+
 class Coalescer(Generic[Item, Result]):
     """Groups items and answers each with its own result.
 
@@ -26,6 +61,7 @@ class Coalescer(Generic[Item, Result]):
         slots: batches under way at once.
         batch_max: items in one batch.
         queue_max: items waiting; one more is refused as Unavailable.
+        gate: shared with other coalescers that work on the same cores.
     """
 
     def __init__(
@@ -36,8 +72,10 @@ class Coalescer(Generic[Item, Result]):
         slots: int,
         batch_max: int,
         queue_max: int,
+        gate: Gate | None = None,
     ) -> None:
         self._flush = flush
+        self._gate = gate
         self._name = name
         self._slots_free = slots
         self._batch_max = batch_max
@@ -78,6 +116,12 @@ class Coalescer(Generic[Item, Result]):
     def _pump(self) -> None:
         self._pump_scheduled = False
         while self._slots_free and self._waiting:
+            leave = _stay_on
+            if self._gate is not None:
+                entered = self._gate.enter(self._pump)
+                if entered is None:
+                    return
+                leave = entered
             # What a caller no longer waits for (its deadline passed in the queue) is not sent at all.
             batch = [
                 (item, future)
@@ -86,13 +130,15 @@ class Coalescer(Generic[Item, Result]):
             ]
             if batch:
                 self._slots_free -= 1
-                task = asyncio.get_running_loop().create_task(self._run(batch))
+                task = asyncio.get_running_loop().create_task(self._run(batch, leave))
                 self._flushes.add(task)
                 task.add_done_callback(self._flushes.discard)
+            else:
+                leave()
         if not self._flushes and not self._waiting:
             self._idle.set()
 
-    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]]) -> None:
+    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]], leave: Callable[[], None]) -> None:
         try:
             results = await self._flush([item for item, _ in batch])
             if len(results) != len(batch):
@@ -105,6 +151,7 @@ class Coalescer(Generic[Item, Result]):
             results = [error] * len(batch)
         finally:
             self._slots_free += 1
+            leave()
             self._pump_after_flush()
         for (_, future), result in zip(batch, results, strict=True):
             if future.done():
@@ -119,3 +166,7 @@ class Coalescer(Generic[Item, Result]):
         if current is not None:
             self._flushes.discard(current)
         self._pump()
+
+
+def _stay_on() -> None:
+    """What a flush without a gate does at its end."""

@@ -16,7 +16,7 @@ from ranking.members import member_of, pack_row, score_of, unpack_row
 from ranking.store import RanksUnavailable, Store
 
 # Commands to Redis under way at once, a process, for each of the two coalesced kinds.
-_SLOTS = 2
+_SLOTS = 1
 _BATCH_MAX = 500
 _QUEUE_MAX = 50_000
 

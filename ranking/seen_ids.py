@@ -20,7 +20,7 @@ from ranking.store import Store
 
 _BITS = 2**25  # 4 MiB a day
 _DAY_MS = 86_400_000
-_SLOTS = 2
+_SLOTS = 1
 _BATCH_MAX = 500
 _QUEUE_MAX = 50_000
 

@@ -20,7 +20,7 @@ from db.history import HistoryRequest, HistoryRows, read_history
 from db.ownership import read_owned
 from db.postgres import Postgres
 from db.scores import Outcomes, find_sessions
-from domain.coalescer import Coalescer
+from domain.coalescer import Coalescer, Gate
 from domain.errors import MapError, OperatorError, Unavailable
 from domain.submission import Submission
 from sharding.shardmap import Claim, ShardMap, build_map
@@ -34,14 +34,23 @@ _FOLLOW_REST_S = 0.05
 # A map with a silent shard in it is built anew at most so often.
 _REFRESH_INTERVAL_S = 0.5
 
+# Of so many shards one is flushed at a time, where the limits do not say otherwise.
+_SHARDS_A_FLUSH = 4
+# A flush that takes longer than this does not keep other shards' from starting.
+_FLUSH_LEASE_S = 0.02
+
 Answer = TypeVar("Answer")
 
 
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
-    """The bounds of each shard's writer, for one process."""
+    """The bounds of each shard's writer, for one process.
+
+    `flushes_in_flight` counts for each shard, `flushes_at_once` for all together: None is one for every four shards.
+    """
 
     flushes_in_flight: int = 1
+    flushes_at_once: int | None = None
     batch_rows_max: int = 500
     queue_rows_max: int = 20_000
 
@@ -49,7 +58,7 @@ class WriteLimits:
 class Shard:
     """One shard: its Postgres, its coalescing writer and its coalescing reader of histories."""
 
-    def __init__(self, postgres: Postgres, limits: WriteLimits) -> None:
+    def __init__(self, postgres: Postgres, limits: WriteLimits, gate: Gate) -> None:
         self.name = postgres.name
         self.postgres = postgres
         self.writer = ShardWriter(
@@ -57,6 +66,7 @@ class Shard:
             flushes_in_flight=limits.flushes_in_flight,
             batch_rows_max=limits.batch_rows_max,
             queue_rows_max=limits.queue_rows_max,
+            gate=gate,
         )
         self.sessions: Coalescer[UUID, int | None] = Coalescer(
             self._find_sessions,
@@ -71,6 +81,7 @@ class Shard:
             slots=limits.flushes_in_flight,
             batch_max=limits.batch_rows_max,
             queue_max=limits.queue_rows_max,
+            gate=gate,
         )
 
     async def _find_sessions(self, ids: list[UUID]) -> list[int | None]:
@@ -82,7 +93,9 @@ class Router:
     """All shards, and the map of who owns what."""
 
     def __init__(self, postgreses: Sequence[Postgres], limits: WriteLimits | None = None) -> None:
-        self.shards: Mapping[str, Shard] = {p.name: Shard(p, limits or WriteLimits()) for p in postgreses}
+        limits = limits or WriteLimits()
+        gate = Gate(limits.flushes_at_once or -(-len(postgreses) // _SHARDS_A_FLUSH), _FLUSH_LEASE_S)
+        self.shards: Mapping[str, Shard] = {p.name: Shard(p, limits, gate) for p in postgreses}
         self._claims: dict[str, list[Claim] | None] = dict.fromkeys(self.shards)
         self._map: ShardMap | None = None
         self._refreshing: asyncio.Task[None] | None = None

@@ -9,7 +9,7 @@ import asyncpg
 from db.errors import is_retryable, refusal_of
 from db.postgres import Postgres
 from db.scores import Outcomes, record_sessions
-from domain.coalescer import Coalescer
+from domain.coalescer import Coalescer, Gate
 from domain.errors import Unavailable
 from domain.submission import Submission
 
@@ -23,7 +23,15 @@ Placed = tuple[int, Submission]
 class ShardWriter:
     """Groups submissions to one shard into batches of one statement each."""
 
-    def __init__(self, postgres: Postgres, *, flushes_in_flight: int, batch_rows_max: int, queue_rows_max: int) -> None:
+    def __init__(
+        self,
+        postgres: Postgres,
+        *,
+        flushes_in_flight: int,
+        batch_rows_max: int,
+        queue_rows_max: int,
+        gate: Gate | None = None,
+    ) -> None:
         self._postgres = postgres
         self._coalescer: Coalescer[Placed, Outcomes] = Coalescer(
             self._flush,
@@ -31,6 +39,7 @@ class ShardWriter:
             slots=flushes_in_flight,
             batch_max=batch_rows_max,
             queue_max=queue_rows_max,
+            gate=gate,
         )
 
     async def record(self, bucket: int, submission: Submission) -> Outcomes:

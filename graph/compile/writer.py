@@ -1,7 +1,8 @@
 """From what a resolver returned to the answer: one generated function for each root field.
 
-The function is Python source, as `dataclasses` makes it: closures would cost a call for each field of each row. Nothing of a request gets into that source but response keys and names of
-fields, and those only as literals of strings that the grammar of GraphQL confines to letters, digits and underscores.
+The function is Python source, as `dataclasses` makes it: closures would cost a call for each field of each row.
+Nothing of a request gets into that source but response keys and names of fields, and those only as literals of strings
+that the grammar of GraphQL confines to letters, digits and underscores.
 """
 
 from __future__ import annotations

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import pytest
 
-from domain.coalescer import Coalescer
+from domain.coalescer import Coalescer, Gate
 from domain.errors import BadUserInput, Unavailable
+from tests.waiting import until
 
 
-class Gate:
+class Turnstile:
     """A flush that answers each item with its double, once the test lets the batch pass."""
 
     def __init__(self) -> None:
@@ -43,7 +44,7 @@ async def one_tick() -> None:
 
 
 async def test_what_comes_in_one_tick_goes_out_together() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush)
     gate.let_pass()
     futures = [coalescer.put(i) for i in range(5)]
@@ -52,7 +53,7 @@ async def test_what_comes_in_one_tick_goes_out_together() -> None:
 
 
 async def test_what_comes_while_the_slot_is_busy_makes_the_next_batch() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush)
     first = coalescer.put(0)
     await one_tick()
@@ -66,7 +67,7 @@ async def test_what_comes_while_the_slot_is_busy_makes_the_next_batch() -> None:
 
 
 async def test_a_batch_never_holds_more_than_its_limit() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush, slots=2, batch_max=10)
     futures = [coalescer.put(i) for i in range(37)]
     await one_tick()
@@ -79,7 +80,7 @@ async def test_a_batch_never_holds_more_than_its_limit() -> None:
 
 
 async def test_one_more_than_the_queue_holds_is_refused_at_once() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush, queue_max=3)
     first = coalescer.put(0)
     await one_tick()
@@ -92,7 +93,7 @@ async def test_one_more_than_the_queue_holds_is_refused_at_once() -> None:
 
 
 async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush)
     first = coalescer.put(0)
     await one_tick()
@@ -104,7 +105,7 @@ async def test_what_nobody_waits_for_any_more_is_not_sent() -> None:
 
 
 async def test_a_caller_that_leaves_takes_nothing_from_its_neighbours() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush)
     gone, stays = coalescer.put(1), coalescer.put(2)
     await one_tick()
@@ -154,7 +155,7 @@ async def test_a_flush_that_answers_too_few_leaves_nobody_waiting() -> None:
 
 
 async def test_drained_waits_for_the_last_answer() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush)
     await coalescer.drained()
     futures = [coalescer.put(0)]
@@ -171,7 +172,7 @@ async def test_drained_waits_for_the_last_answer() -> None:
 
 
 async def test_drained_returns_when_all_that_waited_have_left() -> None:
-    gate = Gate()
+    gate = Turnstile()
     coalescer = make(gate.flush)
     future = coalescer.put(0)
     future.cancel()
@@ -197,3 +198,54 @@ async def test_a_hundred_callers_with_random_delays_get_each_their_own() -> None
     await asyncio.gather(*map(caller, range(100)))
     await coalescer.drained()
     assert coalescer.waiting == 0
+
+
+async def test_a_gate_lets_so_many_flushes_of_all_coalescers_run_at_once() -> None:
+    gate = Gate(1, lease_s=60)
+    one, other = asyncio.Event(), asyncio.Event()
+    order: list[str] = []
+
+    def flush(name: str, go: asyncio.Event) -> Callable[[list[int]], Awaitable[list[int]]]:
+        async def run(items: list[int]) -> list[int]:
+            order.append(f"{name} begins with {len(items)}")
+            await go.wait()
+            order.append(f"{name} ends")
+            return items
+
+        return run
+
+    first: Coalescer[int, int] = Coalescer(
+        flush("first", one), name="A", slots=1, batch_max=10, queue_max=10, gate=gate
+    )
+    second: Coalescer[int, int] = Coalescer(
+        flush("second", other), name="B", slots=1, batch_max=10, queue_max=10, gate=gate
+    )
+    waiting = [first.put(1)]
+    await until(lambda: order == ["first begins with 1"])
+    waiting += [second.put(2), second.put(3)]
+    other.set()
+    one.set()
+    assert await asyncio.gather(*waiting) == [1, 2, 3]
+    assert order == ["first begins with 1", "first ends", "second begins with 2", "second ends"]
+
+
+async def test_a_flush_that_hangs_gives_up_its_place_in_the_gate() -> None:
+    gate = Gate(1, lease_s=0.01)
+    never = asyncio.Event()
+
+    async def hang(items: list[int]) -> list[int]:
+        await never.wait()
+        return items
+
+    async def answer(items: list[int]) -> list[int]:
+        return items
+
+    sick: Coalescer[int, int] = Coalescer(hang, name="A", slots=1, batch_max=10, queue_max=10, gate=gate)
+    well: Coalescer[int, int] = Coalescer(answer, name="B", slots=1, batch_max=10, queue_max=10, gate=gate)
+    stuck = sick.put(1)
+    async with asyncio.timeout(10):
+        for number in range(3):
+            assert await well.put(number) == number
+    assert not stuck.done()
+    never.set()
+    assert await stuck == 1

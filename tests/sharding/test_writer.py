@@ -21,7 +21,7 @@ from tests.sharding.routers import LossyProxy, opened_router, totals
 from tests.waiting import until
 
 USERS = users_of_shard(1, 40)
-LIMITS: dict[str, int] = {"flushes_in_flight": 2, "batch_rows_max": 16, "queue_rows_max": 1000}
+LIMITS: dict[str, Any] = {"flushes_in_flight": 2, "batch_rows_max": 16, "queue_rows_max": 1000}
 
 
 class WatchedPostgres(Postgres):
