@@ -5,6 +5,7 @@ What many callers want in one tick of the loop goes out as one command.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -58,6 +59,14 @@ class Projection:
             RanksUnavailable: the row was not taken over, or no rank is to be had; the relay mends the former.
         """
         return await self._applies.put(_Applied(row, user_id, total))
+
+    async def apply_each(self, items: Iterable[tuple[Row | None, int, int]]) -> list[Place]:
+        """`apply` for many (row, user id, total), in order.
+
+        Raises:
+            RanksUnavailable: as `apply`, for any of them.
+        """
+        return await asyncio.gather(*(self._applies.put(_Applied(*item)) for item in items))
 
     async def apply_all(self, rows: Iterable[Row]) -> int:
         """Take over many rows; says how many of them were newer than what was there.

@@ -7,6 +7,7 @@ carry, with false positives in about one of 1,500 at a million ids a day, and no
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 from hashlib import blake2b
@@ -44,11 +45,23 @@ class SeenIds:
         """
         return await self._asks.put(id_)
 
+    async def maybe_seen_all(self, ids: Sequence[UUID]) -> list[bool]:
+        """`maybe_seen` for many ids, in order.
+
+        Raises:
+            RanksUnavailable: Redis does not answer.
+        """
+        return await asyncio.gather(*(self._asks.put(id_) for id_ in ids))
+
     async def _flush(self, ids: list[UUID]) -> Sequence[bool]:
-        days: dict[int, int] = {}
-        arguments: list[int] = [self._keep_s]
+        # For each day the ids' digests, 12 bytes each: three offsets into the day's filter.
+        days: dict[int, list[bytes]] = {}
+        places = []
         for id_ in ids:
-            filter_index = days.setdefault(uuid7_unix_ms(id_) // _DAY_MS, len(days) + 1)
-            bits = int.from_bytes(blake2b(id_.bytes, digest_size=12).digest(), "big")
-            arguments += (filter_index, bits % _BITS, (bits >> 32) % _BITS, (bits >> 64) % _BITS)
-        return [bool(known) for known in await self._store.seen([seen_ids_key(day) for day in days], arguments)]
+            digests = days.setdefault(uuid7_unix_ms(id_) // _DAY_MS, [])
+            places.append((digests, len(digests)))
+            digests.append(blake2b(id_.bytes, digest_size=12).digest())
+        packed = [b"".join(digests) for digests in days.values()]
+        answers = await self._store.seen([seen_ids_key(day) for day in days], [self._keep_s, _BITS, *packed])
+        known = {id(digests): answer for digests, answer in zip(days.values(), answers, strict=True)}
+        return [known[id(digests)][position] == ord("1") for digests, position in places]

@@ -144,10 +144,10 @@ class Store:
             )
         return answer
 
-    async def seen(self, filters: Sequence[str], arguments: Sequence[int]) -> list[int]:
+    async def seen(self, filters: Sequence[str], arguments: Sequence[int | bytes]) -> list[bytes]:
         """Run seen.lua."""
         async with self.guarded():
-            answer: list[int] = await self._seen(filters, arguments)
+            answer: list[bytes] = await self._seen(filters, arguments)
         return answer
 
 

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from uuid import UUID
 
 from db.scores import Outcomes
 from domain.errors import Conflict, ShardboardError, Unavailable
 from domain.ids import instant_of
 from domain.standing import GLOBAL_BOARD, Recorded, Session, Standing, percentile_of
 from domain.submission import Submission
+from ranking.projection import Place
 from ranking.store import RanksUnavailable
 from service.parts import Parts
 
 logger = logging.getLogger(__name__)
+
+# Without Redis, so many sessions of one request are told their rank.
+SQL_RANKS_MAX = 10
 
 
 async def submit_score(parts: Parts, submission: Submission) -> Recorded:
@@ -30,35 +35,44 @@ async def submit_score(parts: Parts, submission: Submission) -> Recorded:
     outcomes = await parts.router.record(submission)
     if outcomes.outcome == "conflict":
         raise _conflict(submission)
-    standing = await _rank(parts, submission, outcomes)
-    session = Session(
-        submission.id,
-        submission.user_id,
-        submission.score,
-        submission.game_mode,
-        submission.duration_seconds,
-        instant_of(submission.id),
-    )
-    return Recorded(session, standing, outcomes.outcome == "duplicate")
+    place: Place | None
+    try:
+        place = await parts.projection.apply(outcomes.row, submission.user_id, outcomes.total)
+    except Unavailable:
+        place = await _sql_place(parts, submission, outcomes)
+    if outcomes.row is not None:
+        parts.signals.changed(GLOBAL_BOARD)
+    return _recorded(submission, outcomes, place)
 
 
 async def submit_scores(
     parts: Parts, inputs: Sequence[Submission | ShardboardError]
 ) -> list[Recorded | ShardboardError]:
     """Record many sessions, each for itself: one answer or error an input, in order. An error given stays as it is."""
-    results = await asyncio.gather(
-        *(submit_score(parts, each) for each in inputs if isinstance(each, Submission)), return_exceptions=True
-    )
-    answers: list[Recorded | ShardboardError] = []
-    recorded = iter(results)
-    for each in inputs:
-        answer = next(recorded) if isinstance(each, Submission) else each
-        if isinstance(answer, BaseException) and not isinstance(answer, ShardboardError):
-            # What nobody expected of one input must not take back what is recorded of its neighbours.
-            logger.error("submission %s failed", len(answers), exc_info=answer)
-            answer = ShardboardError("Internal server error.")
-        answers.append(answer)
-    return answers
+    answers: list[Recorded | ShardboardError | None] = [
+        each if isinstance(each, ShardboardError) else None for each in inputs
+    ]
+    waiting = [(index, each) for index, each in enumerate(inputs) if isinstance(each, Submission)]
+
+    # Stage by stage for all of them, as a task for each would cost more than what it does.
+    anothers = await _are_anothers_ids(parts, [submission for _, submission in waiting])
+    for (index, submission), is_anothers in zip(waiting, anothers, strict=True):
+        if is_anothers:
+            answers[index] = _conflict(submission)
+    waiting = [(index, submission) for index, submission in waiting if answers[index] is None]
+    recorded: list[tuple[int, Submission, Outcomes]] = []
+    outcomes_or_errors = await parts.router.record_all([submission for _, submission in waiting])
+    for (index, submission), outcomes in zip(waiting, outcomes_or_errors, strict=True):
+        if isinstance(outcomes, Exception):
+            answers[index] = _shown_error(index, outcomes)
+        elif outcomes.outcome == "conflict":
+            answers[index] = _conflict(submission)
+        else:
+            recorded.append((index, submission, outcomes))
+    places = await _find_places(parts, recorded)
+    for (index, submission, outcomes), place in zip(recorded, places, strict=True):
+        answers[index] = _recorded(submission, outcomes, place)
+    return [answer for answer in answers if answer is not None]
 
 
 async def _is_anothers_id(parts: Parts, submission: Submission) -> bool:
@@ -79,35 +93,75 @@ def _conflict(submission: Submission) -> Conflict:
     )
 
 
-async def _rank(parts: Parts, submission: Submission, outcomes: Outcomes) -> Standing:
-    """Tell the ranks of the new row, and read where the total of this session stands."""
-    rank = percentile = None
+async def _are_anothers_ids(parts: Parts, submissions: Sequence[Submission]) -> list[bool]:
+    """Whether each submission's id belongs to another player, by a session or by an earlier submission of the list."""
+    given = [index for index, submission in enumerate(submissions) if submission.id_given]
     try:
-        place = await parts.projection.apply(outcomes.row, submission.user_id, outcomes.total)
-        rank, percentile = place.rank, percentile_of(place.rank, place.player_count)
+        seen = await parts.seen_ids.maybe_seen_all([submissions[index].id for index in given])
     except Unavailable:
-        # Redis is away, or cannot keep up. The relay mends the ranks; the session is recorded, and that is what was
-        # asked for.
-        rank, percentile = await _sql_rank(parts, submission.user_id, outcomes.total)
-    if outcomes.row is not None:
-        parts.signals.changed(GLOBAL_BOARD)
-    return Standing(
+        seen = [True] * len(given)
+    suspects = [index for index, known in zip(given, seen, strict=True) if known]
+    found = await asyncio.gather(*(parts.router.is_anothers(submissions[index]) for index in suspects))
+    anothers = {index for index, is_anothers in zip(suspects, found, strict=True) if is_anothers}
+    holders: dict[UUID, int] = {}
+    return [
+        index in anothers or holders.setdefault(submission.id, submission.user_id) != submission.user_id
+        for index, submission in enumerate(submissions)
+    ]
+
+
+async def _find_places(parts: Parts, recorded: Sequence[tuple[int, Submission, Outcomes]]) -> Sequence[Place | None]:
+    """Tell the ranks of the new rows, and read where each session's total stands."""
+    if not recorded:
+        return []
+    try:
+        places: Sequence[Place | None] = await parts.projection.apply_each(
+            [(outcomes.row, submission.user_id, outcomes.total) for _, submission, outcomes in recorded]
+        )
+    except Unavailable:
+        places = [await _sql_place(parts, submission, outcomes) for _, submission, outcomes in recorded[:SQL_RANKS_MAX]]
+        places += [None] * (len(recorded) - len(places))
+    parts.signals.changed(GLOBAL_BOARD)
+    return places
+
+
+async def _sql_place(parts: Parts, submission: Submission, outcomes: Outcomes) -> Place | None:
+    """A rank counted by the shards, as far as that costs the next submission nothing.
+
+    Redis is away, or cannot keep up. The relay mends the ranks; the session is recorded, which is what was asked for.
+    """
+    if parts.sql_ranks.busy:
+        return None
+    try:
+        return await parts.sql_ranks.place(submission.user_id, outcomes.total)
+    except Unavailable:
+        return None
+
+
+def _recorded(submission: Submission, outcomes: Outcomes, place: Place | None) -> Recorded:
+    session = Session(
+        submission.id,
+        submission.user_id,
+        submission.score,
+        submission.game_mode,
+        submission.duration_seconds,
+        instant_of(submission.id),
+    )
+    standing = Standing(
         submission.user_id,
         submission.username,
         outcomes.total,
         outcomes.games,
         outcomes.last_played,
-        rank,
-        percentile,
+        None if place is None else place.rank,
+        None if place is None else percentile_of(place.rank, place.player_count),
     )
+    return Recorded(session, standing, outcomes.outcome == "duplicate")
 
 
-async def _sql_rank(parts: Parts, user_id: int, total: int) -> tuple[int | None, float | None]:
-    """A rank counted by the shards, as far as that costs the next submission nothing."""
-    if parts.sql_ranks.busy:
-        return None, None
-    try:
-        place = await parts.sql_ranks.place(user_id, total)
-    except Unavailable:
-        return None, None
-    return (None, None) if place is None else (place.rank, percentile_of(place.rank, place.player_count))
+def _shown_error(index: int, error: Exception) -> ShardboardError:
+    if isinstance(error, ShardboardError):
+        return error
+    # What nobody expected of one input must not take back what is recorded of its neighbours.
+    logger.error("submission %s failed", index, exc_info=error)
+    return ShardboardError("Internal server error.")

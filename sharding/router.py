@@ -125,10 +125,37 @@ class Router:
         for _ in range(_FOLLOWS_MAX):
             bucket, shard = await self.locate(submission.user_id)
             outcomes = await shard.writer.record(bucket, submission)
-            if outcomes.outcome not in ("moved", "frozen"):
+            if not _has_left(outcomes):
                 return outcomes
             await self._follow(outcomes.outcome == "moved")
         raise _still_moving(submission.user_id)
+
+    async def record_all(self, submissions: Sequence[Submission]) -> list[Outcomes | Exception]:
+        """`record` for many, each for itself: what became of it or its error, in order."""
+
+        def begin(submission: Submission) -> asyncio.Future[Outcomes]:
+            try:
+                bucket, name = self._current.owner_of(submission.user_id)
+                return self.shards[name].writer.record(bucket, submission)
+            except Unavailable:
+                # Its shard was away when the map was built; `record` looks again.
+                return asyncio.ensure_future(self.record(submission))
+
+        outcomes = await asyncio.gather(*map(begin, submissions), return_exceptions=True)
+        followed = await asyncio.gather(
+            *(
+                self.record(submission)
+                for submission, each in zip(submissions, outcomes, strict=True)
+                if _has_left(each)
+            ),
+            return_exceptions=True,
+        )
+        later = iter(followed)
+        answers = [next(later) if _has_left(each) else each for each in outcomes]
+        for answer in answers:
+            if isinstance(answer, BaseException) and not isinstance(answer, Exception):
+                raise answer
+        return [answer for answer in answers if isinstance(answer, (Outcomes, Exception))]
 
     async def is_anothers(self, submission: Submission) -> bool:
         """Whether the submission's id is that of another player's session, on whichever shard; asks all of them.
@@ -273,6 +300,11 @@ class Router:
         if self._map is None:
             raise OperatorError("The router was not opened.")
         return self._map
+
+
+def _has_left(outcome: Outcomes | BaseException) -> bool:
+    """Whether the shard that was asked does not, or not now, own the player."""
+    return isinstance(outcome, Outcomes) and outcome.outcome in ("moved", "frozen")
 
 
 def _still_moving(user_id: int) -> Unavailable:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 import asyncpg
@@ -42,14 +43,14 @@ class ShardWriter:
             gate=gate,
         )
 
-    async def record(self, bucket: int, submission: Submission) -> Outcomes:
-        """Record one submission with whatever else is on its way to this shard.
+    def record(self, bucket: int, submission: Submission) -> asyncio.Future[Outcomes]:
+        """Record one submission with whatever else is on its way to this shard; the future holds what became of it.
 
         Raises:
-            Unavailable: the shard does not answer or has too much waiting.
-            BadUserInput: the total would leave its range.
+            Unavailable: too much is waiting; in the future, the shard does not answer.
+            BadUserInput: in the future, the total would leave its range.
         """
-        return await self._coalescer.put((bucket, submission))
+        return self._coalescer.put((bucket, submission))
 
     async def drained(self) -> None:
         """Return once every accepted submission has its answer."""

@@ -101,6 +101,19 @@ async def test_each_input_of_a_bulk_stands_alone(parts: Parts, ready: LocalClust
     assert [(r.user_id, r.total_score) for r in await until_equal(ready)] == [(1, SCORE_MAX), (3, 7), (2, 5)]
 
 
+@pytest.mark.parametrize("shard", [1, 2])
+async def test_one_id_for_two_players_in_one_bulk_is_the_first_ones(
+    parts: Parts, ready: LocalCluster, shard: int
+) -> None:
+    owner, *_, thief = [*users_of_shard(1, 1), *users_of_shard(shard, 2)]
+    first = make_submission(owner, 10, id_given=True)
+    answers = await submit_scores(
+        parts, [first, make_submission(thief, 10, id=first.id, id_given=True), make_submission(thief, 3)]
+    )
+    assert [type(answer) for answer in answers] == [Recorded, Conflict, Recorded]
+    assert {(r.user_id, r.total_score) for r in await until_equal(ready)} == {(owner, 10), (thief, 3)}
+
+
 async def test_a_thousand_inputs_of_few_players_add_up(parts: Parts, ready: LocalCluster) -> None:
     answers: list[Recorded | ShardboardError] = await submit_scores(
         parts, [make_submission(number % 7, 1) for number in range(1000)]
