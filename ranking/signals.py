@@ -30,13 +30,14 @@ class Signals:
         self._store = store
         self._process = token_hex(4)
         self._versions: defaultdict[str, int] = defaultdict(int)
+        self._all_changed = 0
         self._dirty: set[str] = set()
         self._dirtied = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
     def version(self, board: str) -> int:
         """The board's version in this process; what was read at one version may be shown until it grows."""
-        return self._versions.get(board, 0)
+        return self._all_changed + self._versions.get(board, 0)
 
     def changed(self, board: str) -> None:
         """This process changed the board."""
@@ -83,8 +84,7 @@ class Signals:
     def _hear(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "subscribe":
             # At first, and whenever redis-py connected anew: what was said while nobody listened is not said again.
-            for board in self._versions:
-                self._versions[board] += 1
+            self._all_changed += 1
         elif message["type"] == "message":
             process, board = message["data"].decode().split(" ", 1)
             if process != self._process:

@@ -48,7 +48,7 @@ def serve_spec(cluster: LocalCluster, name: str, port: int, **variables: str) ->
     )
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 async def _apis(cluster: LocalCluster) -> AsyncIterator[list[Api]]:
     children, apis = [], []
     for name in ("one", "other"):
