@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from uuid import UUID
+
+from msgspec import Struct
 
 from db.postgres import Postgres
 from domain.ids import instant_of
@@ -14,8 +15,7 @@ _READ = "select ord, mine, games, id, score, game_mode, duration_seconds from re
 NEWEST = UUID(int=2**128 - 1)
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRequest:
+class HistoryRequest(Struct, frozen=True, gc=False):
     """The newest `limit` sessions of a player that are older than the session `before`, of one game mode or of all."""
 
     bucket: int
@@ -25,8 +25,7 @@ class HistoryRequest:
     limit: int
 
 
-@dataclass(frozen=True, slots=True)
-class HistoryRows:
+class HistoryRows(Struct, frozen=True):
     """Sessions, newest first, and the number of all the player ever had."""
 
     sessions: list[Session]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
+
+from msgspec import Struct
 
 from db.postgres import Postgres
 from domain.standing import Row
@@ -28,8 +29,7 @@ _FIND = """
 _FIND_TIMEOUT_S = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class Outcomes:
+class Outcomes(Struct, frozen=True):
     """What became of one submission of a batch.
 
     `total`, `games` and `last_played` are the standing right after it and are set when the outcome is `recorded` or

@@ -6,7 +6,8 @@ Rows that a moved bucket left behind are no standings: what answers clients coun
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from db.postgres import Postgres
 from domain.standing import Row
@@ -118,8 +119,7 @@ _SCAN = f"""
 _SCAN_TIMEOUT_S = 30.0
 
 
-@dataclass(frozen=True, slots=True)
-class ChangedRow:
+class ChangedRow(Struct, frozen=True, gc=False):
     """That a row changed, and to which revision; the rest of it is read only where the ranks lack it."""
 
     xid: int

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
+
+from msgspec import Struct
 
 GLOBAL_BOARD = "global"
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(Struct, frozen=True, gc=False):
     """A player's place on a board.
 
     `rank` is the standard competition rank, 1 + the number of players with a better total; `percentile` the share
@@ -27,8 +27,7 @@ class Standing:
     percentile: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(Struct, frozen=True, gc=False):
     """A player's row on a board as a shard holds it: a standing without its rank.
 
     `revision` grows by one with each change of the row and moves with it; of two states of a row the one with the
@@ -43,8 +42,7 @@ class Row:
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class Player:
+class Player(Struct, frozen=True, gc=False):
     """Who plays; `created_at` is when the service first saw them."""
 
     user_id: int
@@ -52,8 +50,7 @@ class Player:
     created_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Session:
+class Session(Struct, frozen=True, gc=False):
     """One played game with a score, as it was recorded; `played_at` is the time its id carries."""
 
     id: UUID
@@ -64,8 +61,7 @@ class Session:
     played_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(Struct, frozen=True):
     """The answer to a submission: the session, the player's standing after it, and whether it was there before."""
 
     session: Session
@@ -73,8 +69,7 @@ class Recorded:
     duplicate: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StandingPage:
+class StandingPage(Struct, frozen=True):
     """Standings of one board, best first. `position` counts the standings before the first one of the page."""
 
     standings: Sequence[Standing]
@@ -84,8 +79,7 @@ class StandingPage:
     as_of: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class SessionPage:
+class SessionPage(Struct, frozen=True):
     """Sessions of one player, newest first; `total_count` is the number of the player's sessions in all."""
 
     sessions: Sequence[Session]

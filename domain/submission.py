@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from msgspec import Struct
+
 from domain.errors import BadUserInput
 from domain.ids import instant_of, make_uuid7, parse_user_id, parse_uuid, uuid7_unix_ms
 
@@ -24,8 +26,7 @@ class IdWindow:
     ahead: timedelta = timedelta(minutes=5)
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(Struct, frozen=True, gc=False):
     """One checked session on its way to its shard.
 
     `id` is the idempotency key, `id_given` whether the client made it; `recorded_us` is the microsecond (since 1970) at

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from domain.coalescer import Coalescer
 from domain.standing import Row, Standing, StandingPage, percentile_of
@@ -24,16 +25,14 @@ _QUEUE_MAX = 50_000
 _NOT_READY = "Ranks are unavailable: they are being rebuilt; try again shortly."
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Struct, frozen=True, gc=False):
     """A rank, 1 for the best, among so many players."""
 
     rank: int
     player_count: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Applied:
+class _Applied(Struct, frozen=True):
     row: Row | None
     user_id: int
     total: int
