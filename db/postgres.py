@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 from secrets import token_hex
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 from sqlalchemy import make_url, select
@@ -37,7 +36,7 @@ class ConnectionLimits:
 
 
 class Postgres:
-    """One Postgres, reached through its PgBouncer or directly; `open` it before use, `close` it after."""
+    """One Postgres, reached through its PgBouncer or directly; connects when first used, `close` it after."""
 
     def __init__(self, name: str, url: str, limits: ConnectionLimits | None = None) -> None:
         self.name = name
@@ -47,7 +46,6 @@ class Postgres:
         self._opening = asyncio.Lock()
         self._lanes: Lanes | None = None
         self._engine: AsyncEngine | None = None
-        self.incarnation: UUID | None = None
 
     async def call(self, statement: str, *arguments: object, timeout_s: float | None = None) -> list[asyncpg.Record]:
         """Run one hot statement in a transaction of its own.
@@ -189,11 +187,10 @@ class Postgres:
             connection.terminate()
 
     async def _refuse_wrong_shard(self, connection: asyncpg.Connection) -> None:
-        row = await connection.fetchrow("select name, incarnation from shard_info")
+        row = await connection.fetchrow("select name from shard_info")
         if row is None or row["name"] != self.name:
             found = "no shard" if row is None else f"the shard {row['name']!r}"
             raise OperatorError(f"The address of shard {self.name!r} leads to {found}; check SHARDBOARD_SHARDS.")
-        self.incarnation = row["incarnation"]
 
 
 async def read_shard_name(connection: AsyncConnection) -> str | None:

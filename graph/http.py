@@ -17,7 +17,6 @@ from service.parts import Parts
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
 
 _JSON_HEADERS = [(b"content-type", JSON + b"; charset=utf-8")]
 _STRICT_HEADERS = [(b"content-type", GRAPHQL_JSON + b"; charset=utf-8")]

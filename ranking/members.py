@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 from domain.standing import Row
@@ -29,6 +30,11 @@ def pack_row(row: Row) -> bytes:
     return (
         _HEAD.pack(row.revision, row.games_played, (row.last_played - _EPOCH) // _MICROSECOND) + row.username.encode()
     )
+
+
+def script_arguments(rows: Iterable[Row]) -> list[bytes]:
+    """Rows as the scripts take them: member, score, packed, one row after the other."""
+    return [part for row in rows for part in (member_of(row.user_id), score_of(row.total_score), pack_row(row))]
 
 
 def unpack_row(member: bytes, score: bytes, packed: bytes) -> Row:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from domain.coalescer import Coalescer
 from domain.standing import Row, Standing, StandingPage, percentile_of
 from ranking.keys import BoardKeys
-from ranking.members import member_of, pack_row, score_of, unpack_row
+from ranking.members import member_of, score_of, script_arguments, unpack_row
 from ranking.store import RanksUnavailable, Store
 
 # Commands to Redis under way at once, a process, for each of the two coalesced kinds.
@@ -73,11 +73,8 @@ class Projection:
         Raises:
             RanksUnavailable: no answer, or no ranks to take them over into.
         """
-        arguments: list[bytes | int] = [0]
-        for row in rows:
-            arguments += (member_of(row.user_id), score_of(row.total_score), pack_row(row))
-        arguments[0] = (len(arguments) - 1) // 3
-        ready, _, changed = await self._store.apply(self.keys, arguments)
+        packed = script_arguments(rows)
+        ready, _, changed = await self._store.apply(self.keys, [len(packed) // 3, *packed])
         if not ready:
             raise RanksUnavailable(_NOT_READY)
         return changed
@@ -126,9 +123,7 @@ class Projection:
         for row in (item.row for item in batch if item.row is not None):
             if row.user_id not in rows or row.revision > rows[row.user_id].revision:
                 rows[row.user_id] = row
-        arguments: list[bytes | int] = [len(rows)]
-        for row in rows.values():
-            arguments += (member_of(row.user_id), score_of(row.total_score), pack_row(row))
+        arguments: list[bytes | int] = [len(rows), *script_arguments(rows.values())]
         for item in batch:
             arguments += (member_of(item.user_id), score_of(item.total))
         answer = await self._store.apply(self.keys, arguments)

@@ -12,7 +12,7 @@ from secrets import token_hex
 
 from domain.standing import Row
 from ranking.keys import BoardKeys
-from ranking.members import member_of, pack_row, score_of
+from ranking.members import script_arguments
 from ranking.store import Store
 
 # A rebuild whose process died is taken over after so long; each step renews it.
@@ -54,10 +54,8 @@ class Rebuild:
             RebuildLost: it has to begin anew.
             RanksUnavailable: Redis does not answer.
         """
-        arguments: list[bytes | str | int] = [self._name(self._step), self._name(self._step + 1), LEASE_MS]
-        for row in rows:
-            arguments += (member_of(row.user_id), score_of(row.total_score), pack_row(row))
-        if not await self._store.build(self._keys, arguments):
+        steps = (self._name(self._step), self._name(self._step + 1))
+        if not await self._store.build(self._keys, [*steps, LEASE_MS, *script_arguments(rows)]):
             raise RebuildLost
         self._step += 1
 
