@@ -79,6 +79,19 @@ class StandingPage(Struct, frozen=True):
     as_of: datetime
 
 
+class Top(Struct, frozen=True):
+    """The first standings of a board as they were at one moment, as watchers are shown them.
+
+    `sequence` grows with each change of the board: of two tops of a board the one with the higher number is the newer,
+    and tops with the same number are cut from the same standings, whichever process read them.
+    """
+
+    board: str
+    sequence: int
+    entries: Sequence[Standing]
+    as_of: datetime
+
+
 class SessionPage(Struct, frozen=True):
     """Sessions of one player, newest first; `total_count` is the number of the player's sessions in all."""
 

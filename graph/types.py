@@ -88,6 +88,16 @@ class Standing:
 
 
 @strawberry.type
+class TopChange:
+    """Its source is a `domain.standing.Top`."""
+
+    board: strawberry.ID
+    sequence: Score = strawberry.field(description="Grows with each change that this board's subscribers are sent.")
+    entries: list[Standing]
+    as_of: datetime
+
+
+@strawberry.type
 class SubmitScorePayload:
     """Its source is a `domain.standing.Recorded`."""
 
