@@ -1,0 +1,33 @@
+import react from "@vitejs/plugin-react";
+import { existsSync } from "node:fs";
+import { defineConfig } from "vitest/config";
+
+/** Where `npm run dev` finds a running service. */
+const service = process.env["SHARDBOARD_URL"] ?? "http://127.0.0.1:8000";
+
+/** The pages that the service serves: the board and GraphiQL. */
+const pages = ["index.html", "graphiql.html"].filter((page) => existsSync(page));
+
+export default defineConfig({
+  plugins: [react()],
+  base: "/",
+  build: {
+    outDir: "dist",
+    manifest: true,
+    // Everything is a file of its own: the policy that the service sends allows no data: for scripts and fonts.
+    assetsInlineLimit: 0,
+    rolldownOptions: { input: pages },
+  },
+  server: {
+    proxy: {
+      "/graphql": { target: service, ws: true },
+      "/settings.json": service,
+    },
+  },
+  test: {
+    environment: "jsdom",
+    include: ["src/**/*.test.{ts,tsx}"],
+    setupFiles: ["src/testing/setup.ts"],
+    restoreMocks: true,
+  },
+});
