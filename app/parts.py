@@ -20,6 +20,7 @@ from service.parts import Parts
 from service.prepare import keep_partitions_ready
 from service.relay import Relay
 from service.sql_ranks import SqlRanks
+from service.watches import Watches
 from sharding.router import Router, WriteLimits
 
 logger = logging.getLogger(__name__)
@@ -43,13 +44,16 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
     store = Store(settings.redis_url, timeout_s=settings.redis_timeout_ms / 1000)
     router = Router(make_postgreses(settings), write_limits(settings))
     signals = Signals(store)
+    projection = Projection(store, GLOBAL_BOARD)
+    sql_ranks = SqlRanks(router, settings.sql_rank_depth_max)
     parts = Parts(
         router=router,
         store=store,
-        projection=Projection(store, GLOBAL_BOARD),
+        projection=projection,
         seen_ids=SeenIds(store, settings.id_window),
         signals=signals,
-        sql_ranks=SqlRanks(router, settings.sql_rank_depth_max),
+        sql_ranks=sql_ranks,
+        watches=Watches(projection, sql_ranks, signals),
         id_window=settings.id_window,
         deadline_s=settings.deadline_ms / 1000,
     )
@@ -65,6 +69,7 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
             ]
         yield parts
     finally:
+        await parts.watches.close()
         await end_tasks(keepers)
         await relay.close()
         await router.close()

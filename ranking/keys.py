@@ -21,6 +21,8 @@ class BoardKeys:
         first and, in a tie, smaller user id first.
     rows: hash from the same member to the packed rest of the row.
     ready: present while `ranks` and `rows` are whole; lost together with them.
+    version: hash; `sequence`, the number of the board's state, grows by one a change; `run`, the run of the server for
+        which it holds (see scripts/top.lua).
     marks: hash from a shard's incarnation to the transaction id up to which the relay has carried its changes.
     building: present while a rebuild fills `ranks_next` and `rows_next`; holds its token and step.
     """
@@ -29,13 +31,14 @@ class BoardKeys:
     ranks: str = field(init=False)
     rows: str = field(init=False)
     ready: str = field(init=False)
+    version: str = field(init=False)
     marks: str = field(init=False)
     building: str = field(init=False)
     ranks_next: str = field(init=False)
     rows_next: str = field(init=False)
 
     def __post_init__(self) -> None:
-        for name in ("ranks", "rows", "ready", "marks", "building", "ranks_next", "rows_next"):
+        for name in ("ranks", "rows", "ready", "version", "marks", "building", "ranks_next", "rows_next"):
             object.__setattr__(self, name, f"shardboard:{{{self.board}}}:{name}")
 
     def relay_lease(self, shard: str) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from msgspec import Struct
 
 from domain.coalescer import Coalescer
-from domain.standing import Row, Standing, StandingPage, percentile_of
+from domain.standing import Row, Standing, StandingPage, Top, percentile_of
 from ranking.keys import BoardKeys
 from ranking.members import member_of, score_of, script_arguments, unpack_row
 from ranking.store import RanksUnavailable, Store
@@ -106,6 +106,25 @@ class Projection:
         return StandingPage(
             standings, position, player_count, position + len(standings) < player_count, datetime.now(UTC)
         )
+
+    async def top(self, first: int, known: int, *, at_hand: bool) -> Top | None:
+        """The `first` best standings and the number of that state, the same for whoever reads it.
+
+        Args:
+            known: the highest number seen so far; a lower one never comes back, whatever Redis lost.
+            at_hand: whether the caller has the standings of that number; None comes back where nothing changed since.
+
+        Raises:
+            RanksUnavailable: no answer, or no ranks.
+        """
+        ready, sequence, *rest = await self._store.top(self.keys, [first, known, int(at_hand)])
+        if not ready:
+            raise RanksUnavailable(_NOT_READY)
+        if not rest:
+            return None
+        player_count, *run = rest
+        rows = [unpack_row(*entry) for entry in zip(run[::3], run[1::3], run[2::3], strict=True)]
+        return Top(self.keys.board, sequence, rank_run(rows, 0, 0, player_count), datetime.now(UTC))
 
     async def around(self, user_id: int, radius: int) -> list[Standing] | None:
         """The player's standing with up to `radius` on both sides; None where the player has none.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from secrets import token_hex
 from typing import Any
 
@@ -31,6 +31,7 @@ class Signals:
         self._process = token_hex(4)
         self._versions: defaultdict[str, int] = defaultdict(int)
         self._all_changed = 0
+        self._callbacks: dict[str, list[Callable[[], None]]] = {}
         self._dirty: set[str] = set()
         self._dirtied = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -41,9 +42,31 @@ class Signals:
 
     def changed(self, board: str) -> None:
         """This process changed the board."""
-        self._versions[board] += 1
+        self._grow(board)
         self._dirty.add(board)
         self._dirtied.set()
+
+    @contextmanager
+    def calling(self, board: str, callback: Callable[[], None]) -> Iterator[None]:
+        """Within the block, call `callback` whenever the board's version grew; it must be quick and must not raise."""
+        self._callbacks.setdefault(board, []).append(callback)
+        try:
+            yield
+        finally:
+            self._callbacks[board].remove(callback)
+            if not self._callbacks[board]:
+                del self._callbacks[board]
+
+    def _grow(self, board: str) -> None:
+        self._versions[board] += 1
+        for callback in self._callbacks.get(board, ()):
+            callback()
+
+    def _grow_all(self) -> None:
+        self._all_changed += 1
+        for callbacks in self._callbacks.values():
+            for callback in callbacks:
+                callback()
 
     async def start(self) -> None:
         """Begin to tell and to listen."""
@@ -84,8 +107,8 @@ class Signals:
     def _hear(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "subscribe":
             # At first, and whenever redis-py connected anew: what was said while nobody listened is not said again.
-            self._all_changed += 1
+            self._grow_all()
         elif message["type"] == "message":
             process, board = message["data"].decode().split(" ", 1)
             if process != self._process:
-                self._versions[board] += 1
+                self._grow(board)

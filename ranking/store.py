@@ -51,9 +51,9 @@ class Store:
             protocol=2,
         )
         scripts = Path(__file__).parent / "scripts"
-        self._apply, self._read, self._slice, self._relay_check, self._build, self._swap, self._seen = (
+        self._apply, self._read, self._top, self._slice, self._relay_check, self._build, self._swap, self._seen = (
             self.redis.register_script((scripts / f"{name}.lua").read_text())
-            for name in ("apply", "read", "slice", "relay_check", "build", "swap", "seen")
+            for name in ("apply", "read", "top", "slice", "relay_check", "build", "swap", "seen")
         )
         self._rest_until = 0.0
 
@@ -99,7 +99,8 @@ class Store:
         """Run apply.lua."""
         async with self.guarded():
             answer: list[int] = await self._apply(
-                [keys.ranks, keys.rows, keys.ready, keys.building, keys.ranks_next, keys.rows_next], arguments
+                [keys.ranks, keys.rows, keys.ready, keys.version, keys.building, keys.ranks_next, keys.rows_next],
+                arguments,
             )
         return answer
 
@@ -107,6 +108,12 @@ class Store:
         """Run read.lua."""
         async with self.guarded():
             answer: list[Any] = await self._read([keys.ranks, keys.rows, keys.ready], members)
+        return answer
+
+    async def top(self, keys: BoardKeys, arguments: Sequence[int]) -> list[Any]:
+        """Run top.lua."""
+        async with self.guarded():
+            answer: list[Any] = await self._top([keys.ranks, keys.rows, keys.ready, keys.version], arguments)
         return answer
 
     async def slice(self, keys: BoardKeys, arguments: Sequence[bytes | int | str]) -> list[Any]:
@@ -139,6 +146,7 @@ class Store:
                     keys.rows,
                     keys.ready,
                     keys.marks,
+                    keys.version,
                 ],
                 arguments,
             )

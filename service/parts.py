@@ -10,6 +10,7 @@ from ranking.seen_ids import SeenIds
 from ranking.signals import Signals
 from ranking.store import Store
 from service.sql_ranks import SqlRanks
+from service.watches import Watches
 from sharding.router import Router
 
 
@@ -26,6 +27,7 @@ class Parts:
     seen_ids: SeenIds
     signals: Signals
     sql_ranks: SqlRanks
+    watches: Watches
     id_window: IdWindow
     deadline_s: float
 

@@ -1,6 +1,6 @@
 -- Take over rows of a board and tell ranks, in one round trip.
 --
--- KEYS  ranks, rows, ready, building, ranks_next, rows_next
+-- KEYS  ranks, rows, ready, version, building, ranks_next, rows_next
 -- ARGV  number of rows; member, score, packed for each row; then member, score for each rank asked for
 -- Gives {ready, players, changed, better, better, …}: how many players have a better total, the member itself left out.
 --
@@ -16,7 +16,7 @@ local function apply(ranks, rows, member, score, packed)
 end
 
 local ready = redis.call('EXISTS', KEYS[3])
-local building = redis.call('EXISTS', KEYS[4]) == 1
+local building = redis.call('EXISTS', KEYS[5]) == 1
 local rows_end = 1 + 3 * tonumber(ARGV[1])
 local changed = 0
 for i = 2, rows_end, 3 do
@@ -24,11 +24,14 @@ for i = 2, rows_end, 3 do
         changed = changed + apply(KEYS[1], KEYS[2], ARGV[i], ARGV[i + 1], ARGV[i + 2])
     end
     if building then
-        apply(KEYS[5], KEYS[6], ARGV[i], ARGV[i + 1], ARGV[i + 2])
+        apply(KEYS[6], KEYS[7], ARGV[i], ARGV[i + 1], ARGV[i + 2])
     end
 end
 if ready == 0 then
     return {0, 0, 0}
+end
+if changed > 0 then
+    redis.call('HINCRBY', KEYS[4], 'sequence', 1)
 end
 local answer = {1, redis.call('ZCARD', KEYS[1]), changed}
 for i = rows_end + 1, #ARGV, 2 do

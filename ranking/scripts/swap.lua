@@ -1,6 +1,6 @@
 -- The end of a rebuild: what was built becomes what is read, at once.
 --
--- KEYS  building, ranks_next, rows_next, ranks, rows, ready, marks
+-- KEYS  building, ranks_next, rows_next, ranks, rows, ready, marks, version
 -- ARGV  step expected, then shard, mark for each shard
 -- Gives 1, or 0 where the step is not the one expected.
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
@@ -15,5 +15,7 @@ for i = 2, #ARGV, 2 do
     redis.call('HSET', KEYS[7], ARGV[i], ARGV[i + 1])
 end
 redis.call('SET', KEYS[6], '1')
+-- The next reader of the top takes a new number: this is another state than whatever was told before.
+redis.call('HDEL', KEYS[8], 'run')
 redis.call('DEL', KEYS[1])
 return 1
