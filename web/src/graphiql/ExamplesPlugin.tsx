@@ -1,0 +1,49 @@
+import { type GraphiQLPlugin, useGraphiQL, useGraphiQLActions } from "@graphiql/react";
+
+import { type Example, EXAMPLES } from "./examples.ts";
+
+/** A list of example operations; a click opens one in a tab, with variables made for it. */
+function Examples() {
+  const actions = useGraphiQLActions();
+  const queryEditor = useGraphiQL((state) => state.queryEditor);
+  const variableEditor = useGraphiQL((state) => state.variableEditor);
+
+  function open({ query, variables }: Example) {
+    // What somebody wrote is kept; an empty tab is used.
+    if (queryEditor?.getValue().trim()) actions.addTab();
+    queryEditor?.setValue(query);
+    variableEditor?.setValue(variables ? JSON.stringify(variables(), null, 2) : "");
+  }
+
+  return (
+    <section aria-label="Examples">
+      <div className="graphiql-doc-explorer-title">Examples</div>
+      <p className="examples-about">A click opens one in a tab of its own, ready to be run.</p>
+      <ul className="examples-list">
+        {EXAMPLES.map((example) => (
+          <li key={example.field}>
+            <button
+              type="button"
+              onClick={() => {
+                open(example);
+              }}
+            >
+              <code>{example.field}</code>
+              {example.about}
+            </button>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
+function Icon() {
+  return (
+    <svg viewBox="0 0 24 24" fill="none" stroke="currentColor" strokeWidth="1.5" aria-hidden="true">
+      <path d="M4 6h16M4 12h16M4 18h10M17 15.5v5l4-2.5z" />
+    </svg>
+  );
+}
+
+export const EXAMPLES_PLUGIN: GraphiQLPlugin = { title: "Examples", icon: Icon, content: Examples };
