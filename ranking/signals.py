@@ -6,10 +6,12 @@ import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import Any
 
+from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from domain.tasks import end_tasks
@@ -21,6 +23,10 @@ logger = logging.getLogger(__name__)
 # Changes of one process reach the others in bundles, at most so many seconds apart.
 _BUNDLE_S = 0.02
 _RECONNECT_S = 0.5
+# A connection that died without a word looks like one on which nothing happens. So after a silence the listener asks
+# for a sign of life, and gives the connection up where none comes in time.
+_SILENCE_S = 2.0
+_SIGN_OF_LIFE_S = 1.0
 
 
 class Signals:
@@ -81,15 +87,23 @@ class Signals:
         while True:
             await self._dirtied.wait()
             self._dirtied.clear()
-            await self._tell_now()
-            await asyncio.sleep(_BUNDLE_S)
+            if await self._tell_now():
+                await asyncio.sleep(_BUNDLE_S)
+            else:
+                self._dirtied.set()
+                await asyncio.sleep(_RECONNECT_S)
 
-    async def _tell_now(self) -> None:
+    async def _tell_now(self) -> bool:
+        """Tell the others of the boards that changed here; False where Redis did not take it all."""
         boards, self._dirty = self._dirty, set()
-        for board in boards:
-            # Without Redis there are no ranks to be late for, and a listener that was away takes all for changed.
-            with suppress(RedisError, OSError):
+        try:
+            for board in boards:
                 await self._store.redis.publish(CHANGES_CHANNEL, f"{self._process} {board}")
+        except (RedisError, OSError):
+            # Perhaps this process alone lost Redis, and the others' listeners know nothing of it.
+            self._dirty |= boards
+            return False
+        return True
 
     async def _listen(self) -> None:
         while True:
@@ -97,9 +111,7 @@ class Signals:
                 async with self._store.redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANGES_CHANNEL)
                     while True:
-                        message = await pubsub.get_message(timeout=None)
-                        if message is not None:
-                            self._hear(message)
+                        self._hear(await _next_message(pubsub))
             except (RedisError, OSError) as error:
                 logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
             await asyncio.sleep(_RECONNECT_S)
@@ -112,3 +124,18 @@ class Signals:
             process, board = message["data"].decode().split(" ", 1)
             if process != self._process:
                 self._grow(board)
+
+
+async def _next_message(pubsub: PubSub) -> Mapping[str, Any]:
+    """Whatever comes next on a connection that lives.
+
+    Raises:
+        RedisError: it is dead.
+    """
+    message: Mapping[str, Any] | None = await pubsub.get_message(timeout=_SILENCE_S)
+    if message is None:
+        await pubsub.ping()
+        message = await pubsub.get_message(timeout=_SIGN_OF_LIFE_S)
+    if message is None:
+        raise RedisConnectionError("no sign of life")
+    return message
