@@ -10,18 +10,22 @@ BIN := .venv/bin
 LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up test format lint types imports schema tests bench migrate lock venv venv-dev clean
+.PHONY: help up web test format lint types imports schema web-check tests bench migrate lock venv venv-dev clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: venv ## start the whole service here: make up PORT=8000 SHARDS=4 DATA=.data
+	@$(BIN)/python scripts/web.py build --go-on
 	@exec $(BIN)/shardboard up --port "$(PORT)" --shards "$(SHARDS)" --data "$(DATA)"
+
+web: venv ## build the board and GraphiQL in the browser (web/dist), when a source changed
+	@$(BIN)/python scripts/web.py build
 
 migrate: venv ## bring the shards of the running service to the newest schema
 	@$(BIN)/shardboard migrate --data "$(DATA)"
 
-test: format lint types imports schema tests ## the whole gate, as CI runs it
+test: format lint types imports schema web-check tests ## the whole gate, as CI runs it
 
 format: venv-dev ## is everything formatted?
 	$(BIN)/ruff format --check .
@@ -38,7 +42,10 @@ imports: venv-dev ## do imports point where the layers allow?
 schema: venv-dev ## is graph/schema.graphql what the code serves?
 	$(BIN)/python -m graph.sdl | diff -u graph/schema.graphql -
 
-tests: venv-dev ## unit, integration and acceptance tests: make tests ARGS="tests/db -x"
+web-check: venv-dev ## types, lint, tests and size of the board in the browser
+	@$(BIN)/python scripts/web.py check
+
+tests: venv-dev ## unit, integration, acceptance and browser tests: make tests ARGS="tests/db -x"
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: ## the benchmarks, with their yardsticks
@@ -54,7 +61,7 @@ venv:
 	@scripts/bootstrap requirements.lock
 
 venv-dev:
-	@scripts/bootstrap requirements-dev.lock
+	@scripts/bootstrap requirements-dev.lock chromium
 
 clean: ## remove what was built (never DATA)
-	rm -rf .venv build ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv build web/dist web/node_modules ./*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -56,7 +56,10 @@ class Settings(BaseSettings):
     sql_rank_depth_max: int = Field(100_000, ge=1, description="How deep SQL counts a rank while Redis is away.")
     relay_interval_ms: int = Field(500, ge=10, description="How often the relay looks at each shard.")
     partition_months_ahead: int = Field(3, ge=1, le=24, description="Monthly partitions kept ready.")
+    connections_max: int = Field(20_000, ge=1, description="Sockets and event streams open at once, a process.")
+    socket_idle_seconds: float = Field(300, gt=0, description="How long a socket may be open without an operation.")
     graphiql: bool = True
+    try_out: bool = Field(False, description="Whether the board offers a form to submit scores; for local set-ups.")
 
     @cached_property
     def id_window(self) -> IdWindow:

@@ -52,6 +52,7 @@ def api_environment(cluster: LocalCluster) -> dict[str, str]:
         "SHARDBOARD_PORT": str(cluster.port),
         "SHARDBOARD_SERVER_KEY": cluster.identity.server_key,
         "SHARDBOARD_ADMIN_KEY": cluster.identity.admin_key,
+        "SHARDBOARD_TRY_OUT": "true",
         "PYTHONUNBUFFERED": "1",
     }
 

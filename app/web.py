@@ -1,0 +1,188 @@
+"""The board in the browser: serves what `make web` put into web/dist, and says so where that is missing.
+
+Whatever is asked for is looked up at each request, so that a new build is there at the next reload.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from starlette.datastructures import Headers
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from app.web_pages import BOARD_POLICY, GRAPHIQL_POLICY, MISSING_PAGE, MISSING_POLICY, NOT_FOUND
+
+# Beside the packages, in a checkout as in the image.
+DIST = Path(__file__).parents[1] / "web" / "dist"
+
+_BOARD = "index.html"
+_GRAPHIQL = "graphiql.html"
+# The build names these files after their content: one name never gets another content.
+_ASSETS = "/assets/"
+_ASSETS_CACHE = "public, max-age=31536000, immutable"
+_COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
+
+# What the build makes. (The system's own table differs from machine to machine.)
+_MEDIA_TYPES = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".ttf": "font/ttf",
+    ".txt": "text/plain",
+    ".webmanifest": "application/manifest+json",
+    ".woff": "font/woff",
+    ".woff2": "font/woff2",
+}
+# The compressed copies that the build may have put beside a file, the smallest first.
+_ENCODINGS = {"br": ".br", "gzip": ".gz"}
+
+
+class RawPage(NamedTuple):
+    """A page for whoever answers in plain ASGI."""
+
+    body: bytes
+    headers: list[tuple[bytes, bytes]]
+
+
+def graphiql_page(*, enabled: bool, directory: Path = DIST) -> RawPage | None:
+    """The page that browsers get at /graphql; None when it is switched off or not built."""
+    if not enabled:
+        return None
+    try:
+        body = (directory / _GRAPHIQL).read_bytes()
+    except OSError:
+        return None
+    # One address has the page for browsers and JSON for everybody else: caches must tell the two apart.
+    headers = _page_headers(GRAPHIQL_POLICY) | {"vary": "Accept", "content-type": "text/html; charset=utf-8"}
+    return RawPage(body, [(name.encode(), value.encode()) for name, value in headers.items()])
+
+
+class Web:
+    """Answers every path that is not the API's.
+
+    Args:
+        submit: whether the board offers a form to submit scores.
+        graphiql: whether browsers get GraphiQL at /graphql.
+        directory: what the build made.
+    """
+
+    def __init__(self, *, submit: bool, graphiql: bool, directory: Path = DIST) -> None:
+        self._submit = submit
+        self._graphiql = graphiql
+        self._directory = directory
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, as ASGI hands it over; a WebSocket is refused."""
+        if scope["type"] != "http":
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        method = scope["method"]
+        response = await asyncio.to_thread(self.answer, method, scope["path"], Headers(scope=scope))
+        if method == "HEAD":
+            response.body = b""
+        await response(scope, receive, send)
+
+    def answer(self, method: str, path: str, headers: Headers) -> Response:
+        """The answer to one request; that to HEAD still has its body. Reads files, so it blocks."""
+        if method not in ("GET", "HEAD"):
+            return PlainTextResponse(
+                "Pages are for GET. The API is at /graphql.\n", 405, {"allow": "GET, HEAD"} | _COMMON_HEADERS
+            )
+        if path == "/settings.json":
+            return self._settings()
+        if path.startswith(_ASSETS):
+            return self._asset(path, headers) or _not_found()
+        if path in ("/", f"/{_BOARD}") or _is_route(path, headers):
+            return self._board(headers)
+        file = self._find(path)
+        if file is None:
+            return _not_found()
+        return _revalidated(headers, file.read_bytes(), _media_type(path), _COMMON_HEADERS)
+
+    def _settings(self) -> Response:
+        graphiql = self._graphiql and (self._directory / _GRAPHIQL).is_file()
+        body = {"submit": self._submit, "graphiql": graphiql}
+        return JSONResponse(body, headers={"cache-control": "no-store"} | _COMMON_HEADERS)
+
+    def _board(self, headers: Headers) -> Response:
+        try:
+            body = (self._directory / _BOARD).read_bytes()
+        except OSError:
+            return HTMLResponse(MISSING_PAGE, 404, _page_headers(MISSING_POLICY))
+        return _revalidated(headers, body, _media_type(_BOARD), _page_headers(BOARD_POLICY))
+
+    def _asset(self, path: str, headers: Headers) -> Response | None:
+        plain = self._find(path)
+        if plain is None:
+            return None
+        encoding = _best_encoding(headers.get("accept-encoding", ""), plain)
+        file = Path(f"{plain}{_ENCODINGS[encoding]}") if encoding else plain
+        # The name says what is inside, so it tells one content from another.
+        etag = f'"{file.name}"'
+        answered = {"etag": etag, "cache-control": _ASSETS_CACHE, "vary": "Accept-Encoding"} | _COMMON_HEADERS
+        if _matches(headers, etag):
+            return Response(status_code=304, headers=answered)
+        if encoding:
+            answered["content-encoding"] = encoding
+        return Response(file.read_bytes(), headers=answered, media_type=_media_type(path))
+
+    def _find(self, path: str) -> Path | None:
+        """The file that `path` names; None where there is none, or none that is meant to be fetched by name."""
+        segments = path.removeprefix("/").split("/")
+        if any(not segment or segment.startswith(".") or {"\\", "\0"} & set(segment) for segment in segments):
+            return None
+        file = self._directory.joinpath(*segments)
+        # Pages need their own policies, and compressed copies their Content-Encoding. (pathlib raises for a name that
+        # is too long.)
+        return file if file.suffix in _MEDIA_TYPES and file.suffix != ".html" and os.path.isfile(file) else None
+
+
+def _is_route(path: str, headers: Headers) -> bool:
+    """Whether a browser opens a page by this path; the board's own code knows which."""
+    return "text/html" in headers.get("accept", "").lower() and "." not in path.rpartition("/")[2]
+
+
+def _revalidated(headers: Headers, body: bytes, media_type: str, answered: Mapping[str, str]) -> Response:
+    """`body`, which a client may keep but asks for each time; nothing but 304 where it has the very same."""
+    etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    answered = {"cache-control": "no-cache", "etag": etag, **answered}
+    if _matches(headers, etag):
+        return Response(status_code=304, headers=answered)
+    return Response(body, headers=answered, media_type=media_type)
+
+
+def _matches(headers: Headers, etag: str) -> bool:
+    known = [tag.strip().removeprefix("W/") for tag in headers.get("if-none-match", "").split(",")]
+    return etag in known or known == ["*"]
+
+
+def _best_encoding(accepted: str, file: Path) -> str | None:
+    """The smallest copy of `file` that is there and wanted."""
+    wanted = set()
+    for part in accepted.lower().split(","):
+        name, *parameters = (piece.strip().replace(" ", "") for piece in part.split(";"))
+        if not any(parameter in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters):
+            wanted.add(name)
+    return next((name for name, end in _ENCODINGS.items() if name in wanted and os.path.isfile(f"{file}{end}")), None)
+
+
+def _media_type(path: str) -> str:
+    return _MEDIA_TYPES[Path(path).suffix]
+
+
+def _page_headers(policy: str) -> dict[str, str]:
+    return {"cache-control": "no-cache", "content-security-policy": policy} | _COMMON_HEADERS
+
+
+def _not_found() -> Response:
+    return PlainTextResponse(NOT_FOUND, 404, {"cache-control": "no-store"} | _COMMON_HEADERS)
