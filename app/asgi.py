@@ -1,9 +1,7 @@
-"""The ASGI application: /graphql goes straight to the GraphQL endpoint, everything else to FastAPI."""
+"""The ASGI application: /graphql goes straight to the GraphQL endpoints, everything else to FastAPI, pages included."""
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -14,24 +12,30 @@ from fastapi.responses import JSONResponse
 
 from app.parts import open_parts
 from app.settings import Settings
-from graph.http import GraphEndpoint, Receive, Scope, Send
+from app.web import Web, graphiql_page
+from graph.answering import Answering
+from graph.asgi import Receive, Scope, Send
+from graph.http import GraphEndpoint
+from graph.live.connections import Connections
+from graph.live.groups import Groups
+from graph.live.socket import SocketEndpoint
+from graph.live.stream import StreamEndpoint
 from service.health import Health, read_health
 from service.parts import Parts
-
-logger = logging.getLogger(__name__)
 
 
 class Application:
     """The service as one ASGI application.
 
-    A server either sends it the events of the ASGI lifespan, or is run inside of `running()` and sends none.
+    A server either sends it the events of the ASGI lifespan, or is run inside of `running()` and sends none. It waits
+    for the requests under way before it ends either.
     """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._graph: GraphEndpoint | None = None
-        self._in_flight = 0
-        self._drained: asyncio.Event | None = None
+        self._sockets: SocketEndpoint | None = None
+        self._connections = Connections(settings.connections_max)
         self._rest = FastAPI(
             title="Shardboard",
             lifespan=lambda _: self.running(),
@@ -42,43 +46,42 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One connection, as ASGI hands it over."""
-        if scope["type"] == "lifespan":
-            await self._rest(scope, receive, send)
-            return
-        self._in_flight += 1
-        try:
-            if self._graph is not None and scope["path"] == "/graphql" and scope["type"] == "http":
-                await self._graph(scope, receive, send)
-            else:
-                await self._rest(scope, receive, send)
-        finally:
-            self._in_flight -= 1
-            if self._drained is not None and not self._in_flight:
-                self._drained.set()
+        if scope.get("path") == "/graphql":
+            if scope["type"] == "http" and self._graph is not None:
+                return await self._graph(scope, receive, send)
+            if scope["type"] == "websocket" and self._sockets is not None:
+                return await self._sockets(scope, receive, send)
+        return await self._rest(scope, receive, send)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Open the parts; at the end wait for the requests under way, then close them.
+        """Open the parts; at the end close them.
 
         Raises:
             OperatorError: the parts cannot be opened.
         """
         async with open_parts(self._settings) as parts:
-            self._graph = GraphEndpoint(parts, graphiql=self._settings.graphiql)
+            answering = Answering(parts)
+            groups = Groups(parts)
+            self._graph = GraphEndpoint(
+                answering,
+                StreamEndpoint(groups, self._connections),
+                graphiql_page if self._settings.graphiql else lambda: None,
+            )
+            self._sockets = SocketEndpoint(
+                answering, groups, self._connections, idle_s_max=self._settings.socket_idle_seconds
+            )
             _add_health(self._rest, parts)
-            yield
-            await self._drain()
+            self._rest.mount("/", Web(submit=self._settings.try_out, graphiql=self._settings.graphiql))
+            try:
+                yield
+            finally:
+                self.end_streams()
+                await groups.close()
 
-    async def _drain(self) -> None:
-        """Wait for the requests under way, at most as long as one may take."""
-        self._drained = asyncio.Event()
-        if not self._in_flight:
-            return
-        try:
-            async with asyncio.timeout(self._settings.deadline_ms / 1000):
-                await self._drained.wait()
-        except TimeoutError:
-            logger.warning("closing with %d requests under way", self._in_flight)
+    def end_streams(self) -> None:
+        """End the responses that would go on for ever; their clients come back to another process."""
+        self._connections.end_all()
 
 
 def _add_health(rest: FastAPI, parts: Parts) -> None:

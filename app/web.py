@@ -10,13 +10,13 @@ import hashlib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from app.web_pages import BOARD_POLICY, GRAPHIQL_POLICY, MISSING_PAGE, MISSING_POLICY, NOT_FOUND
+from graph.http import Page
 
 # Beside the packages, in a checkout as in the image.
 DIST = Path(__file__).parents[1] / "web" / "dist"
@@ -47,24 +47,15 @@ _MEDIA_TYPES = {
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
 
 
-class RawPage(NamedTuple):
-    """A page for whoever answers in plain ASGI."""
-
-    body: bytes
-    headers: list[tuple[bytes, bytes]]
-
-
-def graphiql_page(*, enabled: bool, directory: Path = DIST) -> RawPage | None:
-    """The page that browsers get at /graphql; None when it is switched off or not built."""
-    if not enabled:
-        return None
+def graphiql_page(directory: Path = DIST) -> Page | None:
+    """The page that browsers get at /graphql; None where it is not built."""
     try:
         body = (directory / _GRAPHIQL).read_bytes()
     except OSError:
         return None
     # One address has the page for browsers and JSON for everybody else: caches must tell the two apart.
     headers = _page_headers(GRAPHIQL_POLICY) | {"vary": "Accept", "content-type": "text/html; charset=utf-8"}
-    return RawPage(body, [(name.encode(), value.encode()) for name, value in headers.items()])
+    return Page(body, [(name.encode(), value.encode()) for name, value in headers.items()])
 
 
 class Web:

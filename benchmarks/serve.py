@@ -7,22 +7,22 @@ from __future__ import annotations
 
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Sequence
 
-import uvloop
-from granian.constants import HTTPModes, Interfaces
-from granian.server.embed import Server
+import uvicorn
 
 
-async def serve(port: int, target: str) -> None:
+def serve(port: int, target: str) -> None:
     """Listens on `port` of the loopback until it is ended."""
     module, _, name = target.partition(":")
     app = getattr(importlib.import_module(module), name)
-    server = Server(
-        app, port=port, interface=Interfaces.ASGI, http=HTTPModes.http1, log_enabled=False, websockets=False
-    )
-    await server.serve()
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    listening.bind(("127.0.0.1", port))
+    config = uvicorn.Config(app, loop="uvloop", http="httptools", log_config=None, access_log=False)
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 def serve_commands(port: int, target: str) -> list[Sequence[str]]:
@@ -32,4 +32,4 @@ def serve_commands(port: int, target: str) -> list[Sequence[str]]:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), sys.argv[2]))
+    serve(int(sys.argv[1]), sys.argv[2])

@@ -18,7 +18,7 @@ from graph.errors import request_error
 from graph.execute import Answer, execute_by_core, execute_operation, failed
 from graph.hot_answers import HotAnswers, Render
 from graph.pages import LeaderboardConnection
-from graph.request import GraphRequest, RefusedRequestError
+from graph.request import GraphRequest
 from graph.schema import GRAPHQL_SCHEMA
 from service.parts import Parts
 
@@ -40,17 +40,16 @@ class Answering:
         self._hot = HotAnswers(parts.board_version)
         self.find_kept = self._hot.find
 
-    async def answer(self, key: bytes, request: GraphRequest, *, may_write: bool) -> Reply:
+    def prepare(self, request: GraphRequest) -> Prepared | RefusedDocument:
+        """The operation that `request` asks for."""
+        return self._documents.prepare(request.query, request.operation_name)
+
+    async def answer(self, key: bytes, prepared: Prepared, request: GraphRequest) -> Reply:
         """The answer to `request`, which came as the bytes `key`, within the deadline of a request.
 
-        Raises:
-            RefusedRequestError: it writes and may not.
+        Args:
+            prepared: its operation, a query or a mutation.
         """
-        prepared = self._documents.prepare(request.query, request.operation_name)
-        if isinstance(prepared, RefusedDocument):
-            return Reply(_written({"errors": prepared.errors}), True)
-        if not (may_write or prepared.is_query):
-            raise RefusedRequestError(405, "A GET only reads; send mutations by POST.")
         hot = _hot_field(prepared, request.variables)
         if hot is not None:
             compiled, field, arguments = hot

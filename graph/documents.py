@@ -13,6 +13,7 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     parse,
+    print_ast,
     validate,
 )
 from graphql.error import GraphQLSyntaxError
@@ -28,17 +29,27 @@ KEPT_LENGTH_MAX = 32_768
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """One operation of a valid document. `compiled` is None for what only graphql-core executes."""
+    """One operation of a valid document.
+
+    `compiled` is None for what only graphql-core executes. `normalised` is the document of a subscription without what
+    makes no difference (spaces, commas, comments), None for other operations.
+    """
 
     document: DocumentNode
     operation: OperationDefinitionNode
     operation_name: str | None
     compiled: CompiledOperation | None
+    normalised: str | None
 
     @property
     def is_query(self) -> bool:
         """Whether it only reads."""
         return self.operation.operation is OperationType.QUERY
+
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it is watched."""
+        return self.operation.operation is OperationType.SUBSCRIPTION
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +99,8 @@ def prepare(schema: GraphQLSchema, query: str, operation_name: str | None) -> Pr
     operation = _find_operation(document, operation_name)
     if isinstance(operation, GraphQLError):
         return RefusedDocument(shown([operation]))
-    return Prepared(document, operation, operation_name, compile_operation(schema, document, operation))
+    normalised = print_ast(document) if operation.operation is OperationType.SUBSCRIPTION else None
+    return Prepared(document, operation, operation_name, compile_operation(schema, document, operation), normalised)
 
 
 def _find_operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | GraphQLError:

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from inspect import isawaitable
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLResolveInfo, GraphQLSchema, execute, located_error
+from graphql import ExecutionResult, Executor, GraphQLResolveInfo, GraphQLSchema, execute, located_error
+from graphql.execution import execute_subscription_event
 from strawberry.execution import optimized_is_awaitable
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 
@@ -73,12 +74,36 @@ async def execute_by_core(
     if isawaitable(result):
         result = await result
     assert isinstance(result, ExecutionResult)
+    return _answer_of(result)
+
+
+def _answer_of(result: ExecutionResult) -> Answer:
     if not result.errors:
         return {"data": result.data}
     errors = shown(result.errors)
     if result.data is None and all(error.path is None for error in result.errors):
         return {"errors": errors}
     return {"errors": errors, "data": result.data}
+
+
+async def execute_event(
+    schema: GraphQLSchema, prepared: Prepared, context: Context, variables: dict[str, Any], event: Any
+) -> Answer:
+    """The answer that one event of a subscription comes to. `context` belongs to this event alone: it loads anew."""
+    executor = StrawberryGraphQLCoreExecutionContext.build(
+        schema,
+        prepared.document,
+        root_value=event,
+        context_value=context,
+        raw_variable_values=variables,
+        operation_name=prepared.operation_name,
+        is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it returns a plain bool
+    )
+    assert isinstance(executor, Executor), "its variables were good when the subscription began"
+    result = execute_subscription_event(executor)
+    if isawaitable(result):
+        result = await result
+    return _answer_of(result)
 
 
 def failed(field: RootField, error: Exception) -> Answer:

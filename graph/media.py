@@ -8,6 +8,7 @@ from typing import NamedTuple
 JSON = b"application/json"
 GRAPHQL_JSON = b"application/graphql-response+json"
 HTML = b"text/html"
+EVENT_STREAM = b"text/event-stream"
 
 
 class Wanted(NamedTuple):
@@ -15,10 +16,13 @@ class Wanted(NamedTuple):
 
     `strict`: application/graphql-response+json, in which a refused request is a 4xx, rather than application/json,
     in which every well-formed request is a 200. `page`: HTML by name, as a browser asks; `*/*` never gets a page.
+    `events`: an event stream by name; `events_first`: that rather than JSON.
     """
 
     strict: bool
     page: bool
+    events: bool
+    events_first: bool
 
 
 @lru_cache(256)
@@ -28,7 +32,13 @@ def read_accept(header: bytes) -> Wanted:
     strict = weights.get(GRAPHQL_JSON, 0.0)
     plain = weights.get(JSON, 0.0)
     html = weights.get(HTML, 0.0)
-    return Wanted(strict > 0 and strict >= plain, html > 0 and html >= max(strict, plain))
+    events = weights.get(EVENT_STREAM, 0.0)
+    return Wanted(
+        strict=strict > 0 and strict >= plain,
+        page=html > 0 and html >= max(strict, plain),
+        events=events > 0,
+        events_first=events > max(strict, plain),
+    )
 
 
 @lru_cache(256)

@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import orjson
 
-from domain.errors import BadUserInput
+from domain.errors import BadUserInput, ShardboardError
 
 BODY_BYTES_MAX = 1_000_000
 
@@ -23,10 +23,10 @@ class GraphRequest(NamedTuple):
 class RefusedRequestError(Exception):
     """The request is answered with `status` and the error `cause`, and nothing of it runs."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, cause: ShardboardError | None = None) -> None:
         super().__init__(message)
         self.status = status
-        self.cause = BadUserInput(message)
+        self.cause = cause or BadUserInput(message)
 
 
 def read_body(body: bytes) -> GraphRequest:

@@ -162,7 +162,7 @@ READS: list[tuple[str, str, str]] = [
     ("{ leaderboard(first: 1.5) { totalCount } }", "BAD_USER_INPUT", "Int cannot represent non-integer value: 1.5"),
     ("{ leaderboard { nothing } }", "BAD_USER_INPUT", "Cannot query field 'nothing' on type 'LeaderboardConnection'."),
     ("{ leaderboard ", "BAD_USER_INPUT", "Syntax Error: Expected Name, found <EOF>."),
-    ("subscription { topChanged { board } }", "BAD_USER_INPUT", ""),
+    ("subscription { topChanged { nothing } }", "BAD_USER_INPUT", "Cannot query field 'nothing' on type 'TopChange'."),
 ]
 
 

@@ -178,14 +178,19 @@ async def test_a_malformed_get_is_refused(api: Api, query_string: str, message: 
     assert said.startswith(message)
 
 
-async def test_a_browser_gets_the_explorer_and_nobody_else(api: Api) -> None:
-    page = await api.http.get("/graphql", headers=BROWSER)
-    assert page.status_code == 200
-    assert page.headers["content-type"] == "text/html; charset=utf-8"
-    assert "graphiql" in page.text.lower()
+async def test_a_client_that_takes_anything_gets_no_page(api: Api) -> None:
     for accept in ("*/*", "application/json", "application/graphql-response+json, */*"):
         response = await api.http.get("/graphql", params={"query": "{ __typename }"}, headers={"accept": accept})
         assert response.json() == {"data": {"__typename": "Query"}}
+
+
+async def test_a_subscription_is_not_for_plain_http(api: Api) -> None:
+    response = await api.http.post("/graphql", json={"query": "subscription { topChanged { board } }"})
+    assert response.status_code == 406
+    (error,) = response.json()["errors"]
+    assert error["extensions"]["code"] == "BAD_USER_INPUT"
+    assert "graphql-transport-ws" in error["message"]
+    assert "text/event-stream" in error["message"]
 
 
 async def test_the_explorer_can_read_the_schema(api: Api) -> None:
@@ -213,5 +218,5 @@ async def test_an_operation_beyond_the_limits_is_refused_whole(api: Api, clean: 
 
 
 async def test_no_other_path_is_graphql(api: Api) -> None:
-    assert (await api.http.post("/graphql/", json={"query": "{ __typename }"})).status_code == 404
-    assert (await api.http.get("/")).status_code == 404
+    assert (await api.http.post("/graphql/", json={"query": "{ __typename }"})).status_code == 405
+    assert (await api.http.get("/graphql/more")).status_code == 404

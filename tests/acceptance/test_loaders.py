@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from graph.answering import Answering
+from graph.documents import Prepared
 from graph.request import GraphRequest
 from infra.local.cluster import LocalCluster
 from service.parts import Parts
@@ -39,7 +40,10 @@ def count_queries(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Counter[tupl
 
 
 async def answer(parts: Parts, query: str) -> dict[str, Any]:
-    reply = await Answering(parts).answer(b"", GraphRequest(query, None, {}), may_write=False)
+    answering, request = Answering(parts), GraphRequest(query, None, {})
+    prepared = answering.prepare(request)
+    assert isinstance(prepared, Prepared)
+    reply = await answering.answer(b"", prepared, request)
     answered: dict[str, Any] = orjson.loads(reply.body)
     return answered
 

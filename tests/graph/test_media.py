@@ -4,9 +4,11 @@ import pytest
 
 from graph.media import Wanted, is_json, read_accept
 
-PLAIN = Wanted(strict=False, page=False)
-STRICT = Wanted(strict=True, page=False)
-PAGE = Wanted(strict=False, page=True)
+PLAIN = Wanted(strict=False, page=False, events=False, events_first=False)
+STRICT = PLAIN._replace(strict=True)
+PAGE = PLAIN._replace(page=True)
+EVENTS_TOO = PLAIN._replace(events=True)
+EVENTS = PLAIN._replace(events=True, events_first=True)
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,11 @@ PAGE = Wanted(strict=False, page=True)
         (b"text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", PAGE),
         (b"TEXT/HTML", PAGE),
         (b"application/json, text/html;q=0.5", PLAIN),
+        (b"text/event-stream", EVENTS),
+        (b"text/event-stream, multipart/mixed", EVENTS),
+        (b"text/event-stream;q=0", PLAIN),
+        (b"application/json, text/event-stream, multipart/mixed", EVENTS_TOO),
+        (b"application/json;q=0.5, text/event-stream", EVENTS),
     ],
 )
 def test_accept_decides_the_media_type(accept: bytes, wanted: Wanted) -> None:

@@ -1,0 +1,140 @@
+"""Equal subscriptions, executed once for all who watch them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from contextlib import aclosing
+from typing import Any, Protocol
+
+import orjson
+
+from domain.errors import RateLimited
+from domain.tasks import end_tasks
+from graph.deadlines import Deadlines
+from graph.documents import Prepared
+from graph.errors import request_error
+from graph.live.subscription import Subscription, SubscriptionFailed
+from service.parts import Parts
+
+logger = logging.getLogger(__name__)
+
+GROUPS_MAX = 1_000
+"""Different subscriptions watched at once, a process."""
+
+# Whom a result is given to before other work of the process has its turn.
+_SHOWN_AT_ONCE = 200
+_RETRY_AFTER_S = 5
+
+
+class Watcher(Protocol):
+    """Who watches a subscription. Its methods return at once: nobody waits for a client that reads slowly."""
+
+    def show(self, payload: str) -> None:
+        """The newest result, as JSON. It replaces one that could not be sent yet."""
+
+    def fail(self, errors: list[dict[str, Any]]) -> None:
+        """The subscription is refused or failed, and ended."""
+
+    def end(self) -> None:
+        """The subscription ended."""
+
+
+class Groups:
+    """The groups of one process, by what they watch."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self._deadlines = Deadlines(parts.deadline_s)
+        self._groups: dict[tuple[str, str | None, bytes], Group] = {}
+
+    def join(self, prepared: Prepared, variables: dict[str, Any], watcher: Watcher) -> Group | None:
+        """Show `watcher` the newest result and all that follow; None where it was refused, and told so."""
+        assert prepared.normalised is not None
+        declared = {node.variable.name.value for node in prepared.operation.variable_definitions or ()}
+        given = {name: value for name, value in variables.items() if name in declared}
+        key = (prepared.normalised, prepared.operation_name, orjson.dumps(given, option=orjson.OPT_SORT_KEYS))
+        group = self._groups.get(key)
+        if group is None:
+            if len(self._groups) >= GROUPS_MAX:
+                message = f"{GROUPS_MAX} different subscriptions are watched already; try again later."
+                watcher.fail(request_error(RateLimited(message, _RETRY_AFTER_S))["errors"])
+                return None
+            subscription = Subscription(self._parts, prepared, given, self._deadlines)
+            group = self._groups[key] = Group(subscription, lambda: self._groups.pop(key))
+        group.add(watcher)
+        return group
+
+    async def close(self) -> None:
+        """End all of them."""
+        await end_tasks([group.task for group in list(self._groups.values())])
+
+
+class Group:
+    """One subscription and who watches it; ends by itself when nobody does.
+
+    Args:
+        forget: called once, when nobody may join any more.
+    """
+
+    def __init__(self, subscription: Subscription, forget: Any) -> None:
+        self._subscription = subscription
+        self._forget = forget
+        self._forgotten = False
+        self._watchers: dict[Watcher, None] = {}
+        self._payload: str | None = None
+        self.task = asyncio.create_task(self._run())
+
+    def add(self, watcher: Watcher) -> None:
+        """Show the newest result, and all that follow."""
+        self._watchers[watcher] = None
+        if self._payload is not None:
+            watcher.show(self._payload)
+
+    def remove(self, watcher: Watcher) -> None:
+        """Show it nothing more."""
+        self._watchers.pop(watcher, None)
+        if not self._watchers:
+            self._leave()
+            self.task.cancel()
+
+    def _leave(self) -> None:
+        if not self._forgotten:
+            self._forgotten = True
+            self._forget()
+
+    async def _run(self) -> None:
+        subscription = self._subscription
+        try:
+            try:
+                async with aclosing(await subscription.events()) as events:  # type: ignore[type-var]
+                    last = None
+                    async for event in events:
+                        result = await subscription.result(event)
+                        if result.shown != last:
+                            last, self._payload = result.shown, result.payload
+                            await self._show(result.payload)
+            except SubscriptionFailed:
+                raise
+            except Exception as error:
+                raise subscription.failure(error) from error
+        except SubscriptionFailed as failed:
+            self._leave()
+            for watcher in list(self._watchers):
+                watcher.fail(failed.errors)
+        else:
+            self._leave()
+            for watcher in list(self._watchers):
+                watcher.end()
+        finally:
+            self._leave()
+
+    async def _show(self, payload: str) -> None:
+        watchers = list(self._watchers)
+        for start in range(0, len(watchers), _SHOWN_AT_ONCE):
+            if start:
+                await asyncio.sleep(0)
+            for watcher in watchers[start : start + _SHOWN_AT_ONCE]:
+                # One may have left, meanwhile.
+                if watcher in self._watchers:
+                    watcher.show(payload)

@@ -1,0 +1,122 @@
+"""The messages of the protocol graphql-transport-ws, as the package graphql-ws describes it in its PROTOCOL.md."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+import orjson
+from msgspec import Meta, Raw, Struct
+
+SUBPROTOCOL = "graphql-transport-ws"
+ID_LENGTH_MAX = 128
+
+# Close codes. Those from 4400 on, but for IDLE, are the protocol's.
+TOO_MANY_OPERATIONS = 1008
+TOO_MANY_SOCKETS = 1013
+BAD_REQUEST = 4400
+UNAUTHORIZED = 4401
+BAD_SUBPROTOCOL = 4406
+INIT_TIMEOUT = 4408
+ID_TAKEN = 4409
+IDLE = 4410
+TOO_MANY_INITS = 4429
+INTERNAL_ERROR = 4500
+
+# A close frame holds 125 bytes, two of them for the code.
+_REASON_BYTES_MAX = 123
+
+OperationId = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
+Payload = dict[str, Any] | None
+
+
+class ConnectionInit(Struct, tag="connection_init"):
+    """The first message of a client."""
+
+    payload: Payload = None
+
+
+class Ping(Struct, tag="ping"):
+    """A client wants to hear that the service is there."""
+
+    payload: Payload = None
+
+
+class Pong(Struct, tag="pong"):
+    """A client says that it is there."""
+
+    payload: Payload = None
+
+
+class Subscribe(Struct, tag="subscribe"):
+    """Run an operation; `payload` is what a POST would have as its body."""
+
+    id: OperationId
+    payload: Raw
+
+
+class Complete(Struct, tag="complete"):
+    """A client wants no more of an operation."""
+
+    id: OperationId
+
+
+Message = ConnectionInit | Ping | Pong | Subscribe | Complete
+
+_decoder: msgspec.json.Decoder[Message] = msgspec.json.Decoder(Message)
+
+ACK = '{"type":"connection_ack"}'
+
+
+class Closing(Exception):
+    """The socket is to be closed with `code` and `reason`."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason.encode()[:_REASON_BYTES_MAX].decode(errors="ignore")
+
+
+def read_message(text: str | None) -> Message:
+    """What a client sent.
+
+    Args:
+        text: None for a binary frame.
+
+    Raises:
+        Closing: it is no message of the protocol.
+    """
+    if text is None:
+        raise Closing(BAD_REQUEST, "Messages are JSON in text frames; got a binary one.")
+    try:
+        return _decoder.decode(text)
+    except msgspec.ValidationError as error:
+        raise Closing(BAD_REQUEST, f"Invalid message: {error}.") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise Closing(BAD_REQUEST, f"The message is not valid JSON: {error}.") from None
+    except UnicodeEncodeError:
+        raise Closing(BAD_REQUEST, "The message is not valid Unicode.") from None
+
+
+def next_head(operation_id: str) -> str:
+    """A `next` message up to its payload; the payload and a brace complete it."""
+    return f'{{"id":{_quoted(operation_id)},"type":"next","payload":'
+
+
+def complete(operation_id: str) -> str:
+    """The end of an operation."""
+    return f'{{"id":{_quoted(operation_id)},"type":"complete"}}'
+
+
+def error(operation_id: str, errors: list[dict[str, Any]]) -> str:
+    """The end of an operation that was refused or failed."""
+    return f'{{"id":{_quoted(operation_id)},"type":"error","payload":{orjson.dumps(errors).decode()}}}'
+
+
+def pong(payload: Payload) -> str:
+    """The answer to a ping: its payload comes back."""
+    return '{"type":"pong"}' if payload is None else f'{{"type":"pong","payload":{orjson.dumps(payload).decode()}}}'
+
+
+def _quoted(text: str) -> str:
+    return orjson.dumps(text).decode()
