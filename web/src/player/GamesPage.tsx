@@ -1,0 +1,95 @@
+import { useEffect, useRef } from "react";
+import { useQuery } from "urql";
+import { ReadHistoryDocument, type ReadHistoryQuery } from "../api/operations.ts";
+import { useKept } from "../api/useKept.ts";
+import { Failed } from "../text/Failed.tsx";
+import { format } from "../text/format.ts";
+import { Instant } from "../text/Instant.tsx";
+
+const GAMES_A_PAGE = 10;
+
+interface Props {
+  readonly userId: string;
+  readonly after: string | null;
+  readonly count: number;
+  /** How many pages to show from here on, this one included. */
+  readonly pages: number;
+  readonly showMore: () => void;
+}
+
+/**
+ * One page of games as rows, and the pages after it.
+ *
+ * Each page begins where the one above it ends now: when a new game pushes all others down, none falls between two pages.
+ */
+export function GamesPage({ userId, after, count, pages, showMore }: Props) {
+  const [result, execute] = useQuery({
+    query: ReadHistoryDocument,
+    variables: { userId, first: GAMES_A_PAGE, after },
+    requestPolicy: "cache-and-network",
+  });
+  const history = useKept(userId, result.data?.history);
+  const countRead = useRef(count);
+  useEffect(() => {
+    if (countRead.current === count) return;
+    countRead.current = count;
+    execute({ requestPolicy: "network-only" });
+  }, [count, execute]);
+
+  if (history === undefined) {
+    return (
+      <tbody>
+        <tr>
+          <td colSpan={4}>
+            {result.error === undefined ? (
+              <span role="status">Loading games…</span>
+            ) : (
+              <Failed
+                what="These games"
+                error={result.error}
+                retry={() => {
+                  execute({ requestPolicy: "network-only" });
+                }}
+              />
+            )}
+          </td>
+        </tr>
+      </tbody>
+    );
+  }
+  const { hasNextPage, endCursor } = history.pageInfo;
+  return (
+    <>
+      <tbody>
+        {history.nodes.map((game) => (
+          <GameRow key={game.id} game={game} />
+        ))}
+        {hasNextPage && pages === 1 && (
+          <tr>
+            <td colSpan={4} className="games-more">
+              <button type="button" onClick={showMore}>
+                Show older games
+              </button>
+            </td>
+          </tr>
+        )}
+      </tbody>
+      {hasNextPage && pages > 1 && (
+        <GamesPage userId={userId} after={endCursor} count={count} pages={pages - 1} showMore={showMore} />
+      )}
+    </>
+  );
+}
+
+function GameRow({ game }: { readonly game: ReadHistoryQuery["history"]["nodes"][number] }) {
+  return (
+    <tr>
+      <td>
+        <Instant at={game.playedAt} as="moment" />
+      </td>
+      <td className="cell-mode">{game.gameMode === null ? "–" : <bdi dir="auto">{game.gameMode}</bdi>}</td>
+      <td className="cell-length">{game.durationSeconds === null ? "–" : format.duration(game.durationSeconds)}</td>
+      <td className="cell-score">{format.change(game.score)}</td>
+    </tr>
+  );
+}

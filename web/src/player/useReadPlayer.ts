@@ -1,0 +1,31 @@
+import { useCallback } from "react";
+import { useQuery, type CombinedError } from "urql";
+import { ReadPlayerDocument, type ReadPlayerQuery } from "../api/operations.ts";
+import { useKept } from "../api/useKept.ts";
+import { useRefresh } from "../api/useRefresh.ts";
+
+/** How many neighbours to show above and below. */
+const RADIUS = 4;
+/** How many of the newest sessions the chart is drawn from; the most that one request may ask for. */
+const RECENT_SESSIONS = 100;
+const REFRESH_EVERY_MS = 10_000;
+
+export interface ReadPlayer {
+  readonly player: ReadPlayerQuery | undefined;
+  readonly error: CombinedError | undefined;
+  readonly refresh: () => void;
+}
+
+/** All about one player but the list of games, refreshed now and then. What was read stays when a refresh fails. */
+export function useReadPlayer(userId: string): ReadPlayer {
+  const [result, execute] = useQuery({
+    query: ReadPlayerDocument,
+    variables: { userId, radius: RADIUS, recent: RECENT_SESSIONS },
+    requestPolicy: "cache-and-network",
+  });
+  const refresh = useCallback(() => {
+    execute({ requestPolicy: "network-only" });
+  }, [execute]);
+  useRefresh(refresh, REFRESH_EVERY_MS);
+  return { player: useKept(userId, result.data), error: result.error, refresh };
+}

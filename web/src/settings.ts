@@ -1,0 +1,19 @@
+/** What the service offers to this page, from its `/settings.json`. */
+export interface Settings {
+  /** Whether scores may be submitted from here: in the local set-up alone. */
+  readonly submit: boolean;
+  /** Whether a browser finds GraphiQL at /graphql. */
+  readonly graphiql: boolean;
+}
+
+const NOTHING: Settings = { submit: false, graphiql: false };
+
+/** The settings; where the service does not say, nothing is offered. */
+export async function readSettings(): Promise<Settings> {
+  try {
+    const answer = await fetch("/settings.json");
+    return answer.ok ? { ...NOTHING, ...((await answer.json()) as Partial<Settings>) } : NOTHING;
+  } catch {
+    return NOTHING;
+  }
+}

@@ -1,0 +1,25 @@
+import type { CombinedError } from "urql";
+import { problemOf } from "./problem.ts";
+
+interface Props {
+  /** What could not be shown, as the start of a sentence. */
+  readonly what: string;
+  readonly error: CombinedError;
+  readonly retry: () => void;
+}
+
+/** Stands where something could not be loaded and nothing older is known. */
+export function Failed({ what, error, retry }: Props) {
+  return (
+    <div className="notice notice-failed" role="alert">
+      <p>
+        <strong>{what} could not be loaded.</strong> {problemOf(error)}
+      </p>
+      <p>
+        <button type="button" onClick={retry}>
+          Try again
+        </button>
+      </p>
+    </div>
+  );
+}
