@@ -23,17 +23,16 @@ class Outbox(Generic[Item]):
         send: sends one item; may wait for as long as the client does not read, and raise OSError when it is gone.
     """
 
-    __slots__ = ("_closed", "_items", "_send", "_sending")
+    __slots__ = ("_items", "_send", "_sending")
 
     def __init__(self, send: Callable[[Item], Awaitable[None]]) -> None:
-        self._send = send
+        self._send: Callable[[Item], Awaitable[None]] | None = send
         self._items: list[Item] = []
         self._sending: asyncio.Task[None] | None = None
-        self._closed = False
 
     def put(self, item: Item) -> None:
         """Send `item` after those that wait; nothing happens once the outbox is closed."""
-        if self._closed:
+        if self._send is None:
             return
         self._items.append(item)
         if self._sending is None:
@@ -51,17 +50,18 @@ class Outbox(Generic[Item]):
 
     def close(self) -> None:
         """Drop what waits and take nothing more."""
-        self._closed = True
         self._items = []
+        # Its owner's method: what holds each other is freed only by a full garbage collection, which is rare here.
+        self._send = None
         if self._sending is not None:
             self._sending.cancel()
 
     async def _send_all(self) -> None:
         try:
             with suppress(OSError):
-                while self._items:
+                while (send := self._send) is not None and self._items:
                     items, self._items = self._items, []
                     for item in items:
-                        await self._send(item)
+                        await send(item)
         finally:
             self._sending = None
