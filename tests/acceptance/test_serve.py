@@ -15,7 +15,7 @@ from infra.local.cluster import LocalCluster
 from infra.local.ports import find_free_port
 from infra.local.processes import started_at
 from tests.acceptance.client import Api
-from tests.acceptance.conftest import serve_spec
+from tests.apis import serve_spec
 from tests.factories import users_of_shard
 from tests.waiting import until
 
