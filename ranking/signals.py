@@ -106,13 +106,19 @@ class Signals:
         return True
 
     async def _listen(self) -> None:
+        hears = True
         while True:
             try:
                 async with self._store.redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANGES_CHANNEL)
+                    hears = True
                     while True:
                         self._hear(await _next_message(pubsub))
             except (RedisError, OSError) as error:
+                if hears:
+                    # From now on nobody tells of changes: who shows a board looks for itself, as long as it likes.
+                    hears = False
+                    self._grow_all()
                 logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
             await asyncio.sleep(_RECONNECT_S)
 

@@ -118,6 +118,9 @@ class SqlRanks:
         """Rows in board order with their ranks; where the position of the first is not known, it is counted."""
         if not rows:
             return []
+        if position == 0:
+            # Counting again might find who came since these rows were read, and give the best of them rank 2.
+            return rank_run(rows, 0, 0, player_count)
         (better,) = await self._better([rows[0].total_score])
         if better is None:
             return [ranked(row, None, player_count) for row in rows]
