@@ -20,6 +20,7 @@ export function App({ settings }: Props) {
   const state = useSyncExternalStore(connection.subscribe, connection.get);
   // Kept up on every view, so that the light is true everywhere and the way back shows the board at once.
   const live = useLiveTop(place.show);
+  const best = live?.entries[0]?.totalScore;
   useFocusOnArrival(viewOf(place));
   return (
     <>
@@ -30,8 +31,10 @@ export function App({ settings }: Props) {
       <div className="columns">
         <main id="main" tabIndex={-1}>
           {place.view === "top" && <LiveTop live={live} isLive={state.name === "live"} show={place.show} />}
-          {place.view === "page" && <LowerPage after={place.after} show={place.show} />}
-          {place.view === "player" && <PlayerView key={place.userId} userId={place.userId} show={place.show} />}
+          {place.view === "page" && <LowerPage after={place.after} show={place.show} best={best} />}
+          {place.view === "player" && (
+            <PlayerView key={place.userId} userId={place.userId} show={place.show} best={best} />
+          )}
         </main>
         <Suspense>
           <Offered settings={settings} place={place} />

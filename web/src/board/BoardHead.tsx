@@ -27,6 +27,7 @@ export function BoardHead({ title, totalCount, place, children }: Props) {
       <div className="board-tools">
         {children}
         <nav className="sizes" aria-label="Rows shown">
+          <span aria-hidden="true">Rows</span>
           {PAGE_SIZES.map((size) => (
             <PlaceLink
               key={size}

@@ -55,7 +55,12 @@ export function LiveTop({ live, isLive, show }: Props) {
       {rows.length > 0 && (
         <>
           <RanksMissing rows={rows} />
-          <Standings rows={rows} caption={`The top ${format.number(rows.length)}`} show={show} />
+          <Standings
+            rows={rows}
+            caption={`The top ${format.number(rows.length)}`}
+            show={show}
+            best={rows[0]?.totalScore}
+          />
         </>
       )}
       {shown !== undefined && rows.length > 0 && (

@@ -15,10 +15,11 @@ interface Props {
   /** The cursor behind which the page begins. */
   readonly after: string;
   readonly show: PageSize;
+  readonly best: number | undefined;
 }
 
 /** A page below the top. It begins behind a player, not at a rank, so it stays right while scores change. */
-export function LowerPage({ after, show }: Props) {
+export function LowerPage({ after, show, best }: Props) {
   const { page, error, refresh } = useReadPage(show, after);
   const place: Place = { view: "page", show, after };
   const title = page === undefined ? "Further down" : titleOf(page.nodes);
@@ -36,7 +37,7 @@ export function LowerPage({ after, show }: Props) {
       {page !== undefined && page.nodes.length > 0 && (
         <>
           <RanksMissing rows={page.nodes} />
-          <Standings rows={page.nodes} caption={title} show={show} />
+          <Standings rows={page.nodes} caption={title} show={show} best={best} />
         </>
       )}
       <div className="board-foot">

@@ -2,6 +2,11 @@ import { format } from "../text/format.ts";
 
 const MEDALS = ["gold", "silver", "bronze"] as const;
 
+/** Whether a rank is one of the first three. */
+export function hasMedal(rank: number | null): boolean {
+  return rank !== null && rank <= MEDALS.length;
+}
+
 interface Props {
   /** Null while ranks are unavailable. */
   readonly rank: number | null;

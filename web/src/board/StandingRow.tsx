@@ -5,7 +5,7 @@ import { format } from "../text/format.ts";
 import { Instant } from "../text/Instant.tsx";
 import { Name } from "../text/Name.tsx";
 import type { Change } from "./changes.ts";
-import { Rank } from "./Rank.tsx";
+import { hasMedal, Rank } from "./Rank.tsx";
 
 interface Props {
   readonly row: RowFragment;
@@ -19,7 +19,7 @@ interface Props {
 }
 
 export function StandingRow({ row, tied, share, change, current, show }: Props) {
-  const classes = ["row", change && "row-changed", current && "row-current", row.rank === 1 && "row-first"];
+  const classes = ["row", change && "row-changed", current && "row-current", hasMedal(row.rank) && "row-medal"];
   return (
     <tr className={classes.filter(Boolean).join(" ")} data-player={row.userId} aria-current={current || undefined}>
       <td className="cell-rank">
@@ -31,8 +31,7 @@ export function StandingRow({ row, tied, share, change, current, show }: Props) 
           <Name>{row.username}</Name>
         </PlaceLink>
         <span className="row-facts">
-          {format.number(row.gamesPlayed)} {row.gamesPlayed === 1 ? "game" : "games"}, last{" "}
-          <Instant at={row.lastPlayed} />
+          {format.number(row.gamesPlayed)} {row.gamesPlayed === 1 ? "game" : "games"} · <Instant at={row.lastPlayed} />
         </span>
       </th>
       <td className="cell-games">{format.number(row.gamesPlayed)}</td>

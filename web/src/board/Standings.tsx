@@ -11,17 +11,18 @@ interface Props {
   /** What the table shows, for those who do not see it. */
   readonly caption: string;
   readonly show: PageSize;
+  /** The board's best total, which the bars are shares of; undefined while it is not known. */
+  readonly best: number | undefined;
   /** The player whom the table is about, if it is about one. */
   readonly currentId?: string;
 }
 
 /** Standings as a table whose rows glide to their new places and are marked when their total changed. */
-export function Standings({ rows, caption, show, currentId }: Props) {
+export function Standings({ rows, caption, show, best, currentId }: Props) {
   const body = useRef<HTMLTableSectionElement>(null);
   const changes = useChanges(rows);
   useMoves(body, rows);
   const tied = tiedIn(rows);
-  const best = Math.max(0, ...rows.map((row) => row.totalScore));
   return (
     <table className="standings">
       <caption className="hidden">{caption}</caption>
@@ -50,7 +51,7 @@ export function Standings({ rows, caption, show, currentId }: Props) {
             key={row.userId}
             row={row}
             tied={tied.has(row.userId)}
-            share={shareOfBest(row.totalScore, best)}
+            share={shareOfBest(row.totalScore, best ?? 0)}
             change={changes.get(row.userId)}
             current={row.userId === currentId}
             show={show}

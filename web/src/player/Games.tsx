@@ -16,7 +16,9 @@ export function Games({ userId, count }: Props) {
       <thead>
         <tr>
           <th scope="col">Played</th>
-          <th scope="col">Mode</th>
+          <th scope="col" className="cell-mode">
+            Mode
+          </th>
           <th scope="col" className="cell-length">
             Length
           </th>

@@ -82,13 +82,20 @@ export function GamesPage({ userId, after, count, pages, showMore }: Props) {
 }
 
 function GameRow({ game }: { readonly game: ReadHistoryQuery["history"]["nodes"][number] }) {
+  const mode = game.gameMode === null ? null : <bdi dir="auto">{game.gameMode}</bdi>;
+  const length = game.durationSeconds === null ? null : format.duration(game.durationSeconds);
   return (
     <tr>
       <td>
         <Instant at={game.playedAt} as="moment" />
+        <span className="game-facts">
+          {mode}
+          {mode !== null && length !== null && " · "}
+          {length}
+        </span>
       </td>
-      <td className="cell-mode">{game.gameMode === null ? "–" : <bdi dir="auto">{game.gameMode}</bdi>}</td>
-      <td className="cell-length">{game.durationSeconds === null ? "–" : format.duration(game.durationSeconds)}</td>
+      <td className="cell-mode">{mode ?? "–"}</td>
+      <td className="cell-length">{length ?? "–"}</td>
       <td className="cell-score">{format.change(game.score)}</td>
     </tr>
   );

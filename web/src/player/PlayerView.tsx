@@ -13,10 +13,11 @@ import { useReadPlayer } from "./useReadPlayer.ts";
 interface Props {
   readonly userId: string;
   readonly show: PageSize;
+  readonly best: number | undefined;
 }
 
 /** One player: standing, neighbours, and how the total came about. */
-export function PlayerView({ userId, show }: Props) {
+export function PlayerView({ userId, show, best }: Props) {
   const { player, error, refresh } = useReadPlayer(userId);
   const standing = player?.rank ?? null;
   const title = standing?.username ?? `Player ${userId}`;
@@ -46,7 +47,7 @@ export function PlayerView({ userId, show }: Props) {
         </div>
       )}
       {player !== undefined && standing !== null && (
-        <PlayerSections player={player} standing={standing} show={show} failed={error !== undefined} />
+        <PlayerSections player={player} standing={standing} show={show} best={best} failed={error !== undefined} />
       )}
     </article>
   );
@@ -56,10 +57,11 @@ interface SectionsProps {
   readonly player: ReadPlayerQuery;
   readonly standing: NonNullable<ReadPlayerQuery["rank"]>;
   readonly show: PageSize;
+  readonly best: number | undefined;
   readonly failed: boolean;
 }
 
-function PlayerSections({ player, standing, show, failed }: SectionsProps) {
+function PlayerSections({ player, standing, show, best, failed }: SectionsProps) {
   const neighbours = player.around ?? [];
   return (
     <>
@@ -82,7 +84,13 @@ function PlayerSections({ player, standing, show, failed }: SectionsProps) {
         {neighbours.length === 0 ? (
           <p className="notice">Neighbours are not available at the moment.</p>
         ) : (
-          <Standings rows={neighbours} caption="Players just above and below" show={show} currentId={standing.userId} />
+          <Standings
+            rows={neighbours}
+            caption="Players just above and below"
+            show={show}
+            best={best}
+            currentId={standing.userId}
+          />
         )}
       </section>
       <section aria-labelledby="games-title" className="panel">

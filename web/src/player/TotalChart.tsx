@@ -1,11 +1,7 @@
-import { useId, useState, type PointerEvent } from "react";
+import { useId, useState } from "react";
 import { format } from "../text/format.ts";
-import { nearestPoint, scale, scaleValues, stepPath, totalsOverTime, type Point, type Scored } from "./chart.ts";
-import { useWidth } from "./useWidth.ts";
-
-const HEIGHT = 240;
-const INSET = { top: 14, right: 14, bottom: 30, left: 58 };
-const SCALE_STEPS = 4;
+import { totalsOverTime, type Point, type Scored } from "./chart.ts";
+import { ChartDrawing } from "./ChartDrawing.tsx";
 
 interface Props {
   /** The newest sessions, newest first. */
@@ -15,85 +11,44 @@ interface Props {
   readonly total: number;
 }
 
-/** The total over the newest sessions as a stepped line, with a sentence that says the same. */
+/** The total over the newest sessions: in a sentence, and as a drawing that the pointer can be moved along. */
 export function TotalChart({ sessions, sessionCount, total }: Props) {
   const points = totalsOverTime(sessions, total);
   const summary = useId();
-  const [frame, width] = useWidth<HTMLElement>();
-  const [touched, setTouched] = useState<number | null>(null);
-  const first = points[0];
+  const [touched, setTouched] = useState<Point | null>(null);
   const last = points.at(-1);
-  if (first === undefined || last === undefined) return <p className="notice">No game is kept of this player.</p>;
-
-  const totals = points.map((point) => point.total);
-  const lines = scaleValues(Math.min(...totals), Math.max(...totals), SCALE_STEPS);
-  const x = scale([first.at, last.at], [INSET.left, width - INSET.right]);
-  const y = scale([lines[0] ?? 0, lines.at(-1) ?? 0], [HEIGHT - INSET.bottom, INSET.top]);
-  const line = stepPath(points, x, y);
-  const floor = HEIGHT - INSET.bottom;
-  const read = touched === null ? last : (nearestPoint(points, touched) ?? last);
-
-  const touch = (event: PointerEvent<SVGSVGElement>) => {
-    const across = event.clientX - event.currentTarget.getBoundingClientRect().left;
-    setTouched(scale([INSET.left, width - INSET.right], [first.at, last.at])(across));
-  };
-
+  if (last === undefined) return <p className="notice">No game of this player is kept.</p>;
+  const read = touched ?? last;
   return (
-    <figure className="chart" ref={frame}>
+    <figure className="chart">
       <figcaption id={summary}>{summaryOf(points, sessionCount)}</figcaption>
-      <p className="chart-read" aria-hidden="true">
-        <strong>{format.number(read.total)}</strong> <span>{format.change(read.score)}</span>{" "}
-        {format.moment(new Date(read.at))}
-      </p>
-      <svg
-        role="img"
-        aria-labelledby={summary}
-        width={width}
-        height={HEIGHT}
-        viewBox={`0 0 ${width} ${HEIGHT}`}
-        onPointerMove={touch}
-        onPointerDown={touch}
-        onPointerLeave={() => {
-          setTouched(null);
-        }}
-      >
-        {lines.map((value) => (
-          <g key={value} className={value === 0 ? "chart-line chart-zero" : "chart-line"}>
-            <line x1={INSET.left} x2={width - INSET.right} y1={y(value)} y2={y(value)} />
-            <text x={INSET.left - 10} y={y(value)} dy="0.32em" textAnchor="end">
-              {format.compact(value)}
-            </text>
-          </g>
-        ))}
-        <path className="chart-area" d={`${line}V${floor}H${x(first.at)}Z`} />
-        <path className="chart-total" d={line} />
-        <line className="chart-guide" x1={x(read.at)} x2={x(read.at)} y1={INSET.top} y2={floor} />
-        <circle className="chart-dot" cx={x(read.at)} cy={y(read.total)} r="4.5" />
-        <text className="chart-end" x={INSET.left} y={HEIGHT - 8}>
-          {format.day(new Date(first.at))}
-        </text>
-        {last.at > first.at && (
-          <text className="chart-end" x={width - INSET.right} y={HEIGHT - 8} textAnchor="end">
-            {format.day(new Date(last.at))}
-          </text>
-        )}
-      </svg>
+      {points.length > 1 && (
+        <>
+          <p className="chart-read" aria-hidden="true">
+            <strong>{format.number(read.total)}</strong> <span>{format.change(read.score)}</span>{" "}
+            {format.moment(new Date(read.at))}
+          </p>
+          <ChartDrawing points={points} marked={read} labelledBy={summary} onTouch={setTouched} />
+        </>
+      )}
     </figure>
   );
 }
 
 /** The chart in words. */
-function summaryOf(points: readonly Point[], sessionCount: number): string {
+export function summaryOf(points: readonly Point[], sessionCount: number): string {
   const [first, last] = [points[0], points.at(-1)];
   if (first === undefined || last === undefined) return "";
-  const best = points.reduce((highest, point) => (point.total > highest.total ? point : highest));
-  const games = points.length < sessionCount ? `The last ${format.number(points.length)} games` : "All games";
-  if (points.length === 1)
+  if (sessionCount === 1) {
     return `One game, on ${format.moment(new Date(last.at))}, brought ${format.number(last.total)}.`;
-  const peak =
-    best.total === last.total
-      ? ""
-      : ` The highest was ${format.number(best.total)} on ${format.day(new Date(best.at))}.`;
+  }
+  const best = points.reduce((highest, point) => (point.total > highest.total ? point : highest));
+  const games =
+    points.length < sessionCount
+      ? `The last ${format.number(points.length)} of ${format.number(sessionCount)} games`
+      : `${format.number(points.length)} games`;
   const from = format.number(first.total - first.score);
-  return `${games}, since ${format.day(new Date(first.at))}, took the total from ${from} to ${format.number(last.total)}.${peak}`;
+  const way = `${games}, since ${format.day(new Date(first.at))}, took the total from ${from} to ${format.number(last.total)}.`;
+  if (best.total === last.total) return way;
+  return `${way} The highest was ${format.number(best.total)} on ${format.day(new Date(best.at))}.`;
 }
