@@ -7,8 +7,12 @@ function Examples() {
   const actions = useGraphiQLActions();
   const queryEditor = useGraphiQL((state) => state.queryEditor);
   const variableEditor = useGraphiQL((state) => state.variableEditor);
+  // The editors load after the panel; what is put into them before would be lost.
+  const ready = queryEditor !== undefined && variableEditor !== undefined;
 
   function open({ query, variables }: Example) {
+    // A subscription would go on filling the answer of the next tab.
+    actions.stop();
     // What somebody wrote is kept; an empty tab is used.
     if (queryEditor?.getValue().trim()) actions.addTab();
     queryEditor?.setValue(query);
@@ -24,6 +28,7 @@ function Examples() {
           <li key={example.field}>
             <button
               type="button"
+              disabled={!ready}
               onClick={() => {
                 open(example);
               }}

@@ -1,0 +1,67 @@
+"""GraphiQL as a person uses it: examples, the button that runs them, the answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.waiting import until
+
+# High enough for the editor to leave out no line of the answers that the tests read.
+VIEWPORT = {"width": 1800, "height": 1400}
+
+# Without line ends between them: the editor wraps, and nothing else in JSON needs any.
+_READ_LINES = """
+lines => lines.sort((a, b) => a.offsetTop - b.offsetTop).map(line => line.textContent).join("")
+"""
+
+
+class GraphiQL:
+    """What is on one page of it."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.query = page.locator(".graphiql-query-editor")
+
+    def example(self, field: str) -> Locator:
+        """The button that opens the example of a field of the schema."""
+        examples = self.page.get_by_role("region", name="Examples")
+        return examples.get_by_role("button").filter(has=self.page.get_by_text(field, exact=True))
+
+    async def open_example(self, field: str) -> None:
+        """Click an example, and wait until the page has read it."""
+        await self.example(field).click()
+        await expect(self.query).to_contain_text(f"{field}(")
+        # The name of the operation, which the tab shows and which is sent, follows what is typed after a moment.
+        title = self.page.locator(".graphiql-tab-active .graphiql-tab-button")
+        await expect(title).to_have_text(field[0].upper() + field[1:])
+
+    async def run(self) -> None:
+        """Press the button that runs the operation."""
+        await self.page.get_by_role("button", name="Execute query").click()
+
+    async def answer(self, wanted: Callable[[Any], object]) -> Any:
+        """The `data` of the first answer shown for which `wanted` holds.
+
+        Raises:
+            AssertionError: there was none in time; it says what was shown at last.
+        """
+        seen: Any = None
+
+        async def is_there() -> bool:
+            nonlocal seen
+            lines = await self.page.locator(".graphiql-response .view-line").evaluate_all(_READ_LINES)
+            try:
+                seen = json.loads(lines.replace("\xa0", " "))
+            except ValueError:
+                return False
+            return bool(seen.get("data") and wanted(seen["data"]))
+
+        try:
+            await until(is_there)
+        except TimeoutError:
+            raise AssertionError(f"not the answer that was waited for: {seen}") from None
+        return seen["data"]
