@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import CloseCode
 
 from app.asgi import Application
 from domain.errors import OperatorError
@@ -36,10 +37,27 @@ class Server(uvicorn.Server):
 class _WebSocket(WebSocketsSansIOProtocol):
     """One WebSocket, which is freed when it is closed."""
 
+    def send_receive_event_to_app(self) -> None:
+        if self.curr_msg_data_type == "text" and not _is_utf8(b"".join(self.frames)):
+            # The client's fault; uvicorn would log a traceback of it.
+            self.frames = []
+            self.conn.fail(CloseCode.INVALID_DATA)
+            self.handle_parser_exception()
+            return
+        super().send_receive_event_to_app()
+
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         # A generator that holds what holds it: 10 KB a socket would wait for a full garbage collection, rare here.
         self.conn.parser.close()
+
+
+def _is_utf8(text: bytes) -> bool:
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def server_config(application: Application, *, stop_s_max: float) -> uvicorn.Config:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from domain.errors import RateLimited
+from domain.errors import BadUserInput, RateLimited
 from domain.tasks import end_tasks
 from graph.deadlines import Deadlines
 from graph.documents import Prepared
@@ -53,7 +53,12 @@ class Groups:
         assert prepared.normalised is not None
         declared = {node.variable.name.value for node in prepared.operation.variable_definitions or ()}
         given = {name: value for name, value in variables.items() if name in declared}
-        key = (prepared.normalised, prepared.operation_name, orjson.dumps(given, option=orjson.OPT_SORT_KEYS))
+        try:
+            key = (prepared.normalised, prepared.operation_name, orjson.dumps(given, option=orjson.OPT_SORT_KEYS))
+        except TypeError:
+            # orjson reads values four times as deep as it writes them; no variable here has use for such.
+            watcher.fail(request_error(BadUserInput("The variables are nested too deeply."))["errors"])
+            return None
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= GROUPS_MAX:

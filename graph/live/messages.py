@@ -28,6 +28,7 @@ _REASON_BYTES_MAX = 123
 
 OperationId = Annotated[str, Meta(min_length=1, max_length=ID_LENGTH_MAX)]
 Payload = dict[str, Any] | None
+_NO_PAYLOAD = Raw(b"null")
 
 
 class ConnectionInit(Struct, tag="connection_init"):
@@ -37,9 +38,9 @@ class ConnectionInit(Struct, tag="connection_init"):
 
 
 class Ping(Struct, tag="ping"):
-    """A client wants to hear that the service is there."""
+    """A client wants to hear that the service is there; its payload comes back as it is."""
 
-    payload: Payload = None
+    payload: Raw = _NO_PAYLOAD
 
 
 class Pong(Struct, tag="pong"):
@@ -113,9 +114,18 @@ def error(operation_id: str, errors: list[dict[str, Any]]) -> str:
     return f'{{"id":{_quoted(operation_id)},"type":"error","payload":{orjson.dumps(errors).decode()}}}'
 
 
-def pong(payload: Payload) -> str:
-    """The answer to a ping: its payload comes back."""
-    return '{"type":"pong"}' if payload is None else f'{{"type":"pong","payload":{orjson.dumps(payload).decode()}}}'
+def pong(payload: Raw) -> str:
+    """The answer to a ping.
+
+    Raises:
+        Closing: `payload` is neither an object nor null.
+    """
+    text = bytes(payload).decode()
+    if text == "null":
+        return '{"type":"pong"}'
+    if not text.startswith("{"):
+        raise Closing(BAD_REQUEST, "Invalid message: Expected `object | null` - at `$.payload`.")
+    return f'{{"type":"pong","payload":{text}}}'
 
 
 def _quoted(text: str) -> str:
