@@ -41,7 +41,16 @@ NPM_CI = (
 
 
 class WebError(Exception):
-    """The board cannot be built or checked; the message is one line and says why."""
+    """The board cannot be built or checked; the message is one line and says why.
+
+    Args:
+        message: that line.
+        output: all that was printed by the program that failed, where it was not shown.
+    """
+
+    def __init__(self, message: str, output: str = "") -> None:
+        super().__init__(message)
+        self.output = output
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,19 +71,19 @@ def main() -> int:
     try:
         with _one_at_a_time():
             if arguments.what == "build":
-                build(quiet=arguments.go_on)
+                build()
             else:
                 check()
     except WebError as error:
         if not arguments.go_on:
-            print(f"shardboard: {error}", file=sys.stderr)
+            print(f"{error.output}shardboard: {error}", file=sys.stderr)
             return 1
         rest = "is the one built before" if (DIST / "index.html").exists() else "is missing; the API works without it"
         print(f"the board in the browser {rest}: {error} (`make web` tries again)", file=sys.stderr)
     return 0
 
 
-def build(*, quiet: bool) -> None:
+def build() -> None:
     """Make web/dist unless it is made from the very sources that are there.
 
     Raises:
@@ -85,8 +94,8 @@ def build(*, quiet: bool) -> None:
         return
     node = find_node()
     print("building the board in the browser", flush=True)
-    install(node, quiet=quiet)
-    run_npm(node, "run", "build", quiet=quiet)
+    install(node)
+    run_npm(node, "run", "build", quiet=True)
     STAMP.write_text(made_from)
 
 
@@ -98,7 +107,7 @@ def check() -> None:
     """
     made_from = hash_sources()
     node = find_node()
-    install(node, quiet=False)
+    install(node)
     run_npm(node, "run", "check", quiet=False)
     STAMP.write_text(made_from)
 
@@ -153,17 +162,18 @@ def _with_path(program: Path, npm: Path, **variables: str) -> Node:
             shim.unlink(missing_ok=True)
             shim.symlink_to(target)
     path = os.pathsep.join((str(shims), os.environ.get("PATH", os.defpath)))
-    return Node(program, npm, os.environ | variables | {"PATH": path})
+    # A newer npm is no news here, and asking for it needs the network.
+    return Node(program, npm, os.environ | variables | {"PATH": path, "NPM_CONFIG_UPDATE_NOTIFIER": "false"})
 
 
-def install(node: Node, *, quiet: bool) -> None:
+def install(node: Node) -> None:
     """Bring node_modules to what package-lock.json says, checked by its hashes, unless it is there already.
 
     Raises:
         WebError: npm cannot do it.
     """
     if not _installed():
-        run_npm(node, *NPM_CI, quiet=quiet)
+        run_npm(node, *NPM_CI, quiet=True)
 
 
 def _installed() -> bool:
@@ -181,7 +191,7 @@ def _installed() -> bool:
 
 
 def run_npm(node: Node, *arguments: str, quiet: bool) -> None:
-    """Run npm in web/; `quiet` prints nothing, and puts the line that tells most into the message of the error.
+    """Run npm in web/; `quiet` keeps what it prints for the error.
 
     Raises:
         WebError: it failed, or took too long.
@@ -201,17 +211,19 @@ def run_npm(node: Node, *arguments: str, quiet: bool) -> None:
         )
     except subprocess.TimeoutExpired:
         raise WebError(f"`{step}` took longer than {STEP_SECONDS_MAX} s") from None
+    if done.returncode and quiet:
+        raise WebError(f"`{step}` failed: {_reason(done.stdout)}", done.stdout)
     if done.returncode:
-        raise WebError(f"`{step}` failed: {_reason(done.stdout) if quiet else f'exit code {done.returncode}'}")
+        raise WebError(f"`{step}` failed with exit code {done.returncode}")
 
 
 def _reason(output: str) -> str:
-    """The line of npm's output that says most: what it calls an error, or else the last one."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line.removeprefix("npm error").strip() for line in lines if re.search(r"\berror\b", line, re.IGNORECASE)]
-    # npm begins with bare `code E…` and `errno` lines.
-    telling = [line for line in errors if len(line.split()) > 2]
-    return (telling or errors or lines or ["it said nothing"])[0]
+    """The line of npm's or Vite's output that says most."""
+    lines = [re.sub(r"\x1b\[[\d;]*m", "", line).strip() for line in output.splitlines()]
+    named = [line.removeprefix("npm error ") for line in lines if re.match(r"npm error |\w*Error: |\[[A-Z_]+\]", line)]
+    # npm begins with bare lines such as `code E404` and `errno E404`.
+    telling = [line for line in named if len(line.split()) > 2]
+    return (telling or named or [line for line in lines if line] or ["it said nothing"])[0]
 
 
 @contextmanager

@@ -209,7 +209,7 @@ async def test_without_a_build_the_page_says_how_to_get_one(tmp_path: Path) -> N
 
 
 def test_graphiql_is_a_page_with_a_policy_of_its_own(dist: Path) -> None:
-    page = graphiql_page(enabled=True, directory=dist)
+    page = graphiql_page(dist)
     assert page is not None
     assert page.body == b"<title>graphiql</title>"
     headers = dict(page.headers)
@@ -222,7 +222,6 @@ def test_graphiql_is_a_page_with_a_policy_of_its_own(dist: Path) -> None:
     assert "eval" not in policy
 
 
-def test_graphiql_switched_off_or_not_built(dist: Path) -> None:
-    assert graphiql_page(enabled=False, directory=dist) is None
+def test_graphiql_that_is_not_built(dist: Path) -> None:
     (dist / "graphiql.html").unlink()
-    assert graphiql_page(enabled=True, directory=dist) is None
+    assert graphiql_page(dist) is None

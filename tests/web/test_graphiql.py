@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from playwright.async_api import expect
 
@@ -17,6 +20,10 @@ async def graphiql(open_page: OpenPage) -> GraphiQL:
     page = await open_page("/graphql", viewport=VIEWPORT)
     await expect(page).to_have_title("Shardboard: GraphiQL")
     return GraphiQL(page)
+
+
+def shows(field: str) -> Callable[[Any], bool]:
+    return lambda data: field in data
 
 
 async def test_a_query(graphiql: GraphiQL, site: Site) -> None:
@@ -67,7 +74,7 @@ async def test_every_example_runs(graphiql: GraphiQL, site: Site) -> None:
     for field in [*fields[1:], fields[0]]:
         await graphiql.open_example(field)
         await graphiql.run()
-        data = await graphiql.answer(lambda data, field=field: field in data)
+        data = await graphiql.answer(shows(field))
         assert data[field]
     assert data["leaderboard"]["totalCount"] == 2
     top = await site.query("{ leaderboard { nodes { username totalScore gamesPlayed } } }")
@@ -94,6 +101,7 @@ async def test_the_explorer_writes_the_query_and_the_history_keeps_it(graphiql: 
     await expect(page.get_by_role("region", name="History").get_by_role("listitem")).to_contain_text("History")
 
 
+@pytest.mark.parametrize(("scheme", "is_dark"), [("dark", True), ("light", False)])
 async def test_the_colours_follow_the_system(open_page: OpenPage, scheme: str, is_dark: bool) -> None:
     page = await open_page("/graphql", color_scheme=scheme)
     await expect(page.get_by_role("region", name="Examples")).to_be_visible()
