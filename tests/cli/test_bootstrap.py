@@ -23,7 +23,7 @@ def programs(tmp_path: Path) -> Path:
 
 
 def bootstrap(programs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [programs / "bash", ROOT / "scripts" / "bootstrap", "requirements-dev.lock", "chromium"]
+    command: list[str | Path] = [programs / "bash", ROOT / "scripts" / "bootstrap", "requirements-dev.lock", "chromium"]
     environment = {"PATH": str(programs), "PGBOUNCER": "true", **variables}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
