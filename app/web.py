@@ -47,6 +47,11 @@ _MEDIA_TYPES = {
 _ENCODINGS = {"br": ".br", "gzip": ".gz"}
 
 
+def is_built(directory: Path = DIST) -> bool:
+    """Whether there is a board to serve."""
+    return (directory / _BOARD).is_file()
+
+
 def graphiql_page(directory: Path = DIST) -> Page | None:
     """The page that browsers get at /graphql; None where it is not built."""
     try:

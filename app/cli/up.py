@@ -15,6 +15,7 @@ import click
 from app.cli.api_children import api_specs, read_health
 from app.cli.migrate import migrate_addresses
 from app.settings import Settings, ShardAddress
+from app.web import is_built
 from domain.errors import OperatorError
 from infra.local.cluster import LocalCluster
 
@@ -93,15 +94,15 @@ async def _until_healthy(port: int) -> None:
 
 
 def _greet(cluster: LocalCluster) -> None:
-    url = f"http://127.0.0.1:{cluster.port}/graphql"
+    site = f"http://127.0.0.1:{cluster.port}"
+    url = f"{site}/graphql"
     mutation = 'mutation { submitScore(input: {userId: "42", username: "Ada", score: 1200})'
     query = f"{mutation} {{ standing {{ rank totalScore }} }} }}".replace('"', r"\"")
     cluster.announce(
         f"""
 Shardboard is up. Ctrl-C stops it.
 
-  API        {url}
-  GraphiQL   {url} (in a browser)
+{describe_addresses(site, built=is_built())}
   Keys, addresses and processes: {cluster.data / "cluster.json"}
 
 Submit a score:
@@ -110,6 +111,14 @@ Submit a score:
     -d '{{"query": "{query}"}}'
 """
     )
+
+
+def describe_addresses(site: str, *, built: bool) -> str:
+    """Where the service at `site` is found; without a build of the board, how to get one."""
+    api = f"  API        {site}/graphql"
+    if not built:
+        return f"{api}\n  Board      not built; `make web` builds it, and GraphiQL"
+    return f"  Board      {site}/\n{api}\n  GraphiQL   {site}/graphql (in a browser)"
 
 
 def _say(line: str) -> None:

@@ -19,6 +19,7 @@ import httpx
 import psutil
 import pytest
 
+from app.cli.up import describe_addresses
 from infra.local.ports import find_free_port
 from tests.waiting import until
 
@@ -94,7 +95,7 @@ async def test_it_prints_a_curl_that_works_and_stops_without_a_trace(tmp_path: P
             "migrating the shards",
             "starting 2 API processes",
         ]
-        assert f"  GraphiQL   {running.url}/graphql (in a browser)" in running.greeting
+        assert f"  API        {running.url}/graphql" in running.greeting
         curl = shlex.split("\n".join(running.greeting[-2:]).replace("\\\n", ""))
         asked = await asyncio.create_subprocess_exec(*curl, stdout=asyncio.subprocess.PIPE)
         answer = json.loads((await asked.communicate())[0])
@@ -114,6 +115,18 @@ async def test_it_prints_a_curl_that_works_and_stops_without_a_trace(tmp_path: P
         assert [process for process in family if is_alive(process)] == []
         assert running.described()["processes"] == []
         assert running.described()["graphql_url"] == f"{running.url}/graphql"
+
+
+def test_it_says_where_the_board_is_or_how_to_get_it() -> None:
+    assert describe_addresses("http://127.0.0.1:8000", built=True).splitlines() == [
+        "  Board      http://127.0.0.1:8000/",
+        "  API        http://127.0.0.1:8000/graphql",
+        "  GraphiQL   http://127.0.0.1:8000/graphql (in a browser)",
+    ]
+    assert describe_addresses("http://127.0.0.1:8000", built=False).splitlines() == [
+        "  API        http://127.0.0.1:8000/graphql",
+        "  Board      not built; `make web` builds it, and GraphiQL",
+    ]
 
 
 async def test_a_killed_api_process_is_started_again(tmp_path: Path) -> None:

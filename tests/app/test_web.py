@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.web import Web, graphiql_page
+from app.web import Web, graphiql_page, is_built
 
 BROWSER = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"
 SCRIPT = b"console.log('the board')\n" * 100
@@ -206,6 +206,11 @@ async def test_without_a_build_the_page_says_how_to_get_one(tmp_path: Path) -> N
     assert '<a href="/graphql">' in answer.text
     assert "script-src" not in answer.headers["content-security-policy"]
     assert settings.json() == {"submit": False, "graphiql": False}
+    assert not is_built(tmp_path / "dist")
+
+
+def test_a_board_that_is_built(dist: Path) -> None:
+    assert is_built(dist)
 
 
 def test_graphiql_is_a_page_with_a_policy_of_its_own(dist: Path) -> None:
