@@ -98,7 +98,7 @@ class Web:
             return self._settings()
         if path.startswith(_ASSETS):
             return self._asset(path, headers) or _not_found()
-        if path in ("/", f"/{_BOARD}") or _is_route(path, headers):
+        if path in ("/", f"/{_BOARD}"):
             return self._board(headers)
         file = self._find(path)
         if file is None:
@@ -141,11 +141,6 @@ class Web:
         # Pages need their own policies, and compressed copies their Content-Encoding. (pathlib raises for a name that
         # is too long.)
         return file if file.suffix in _MEDIA_TYPES and file.suffix != ".html" and os.path.isfile(file) else None
-
-
-def _is_route(path: str, headers: Headers) -> bool:
-    """Whether a browser opens a page by this path; the board's own code knows which."""
-    return "text/html" in headers.get("accept", "").lower() and "." not in path.rpartition("/")[2]
 
 
 def _revalidated(headers: Headers, body: bytes, media_type: str, answered: Mapping[str, str]) -> Response:

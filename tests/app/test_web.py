@@ -65,13 +65,13 @@ async def test_the_board(client: httpx.AsyncClient, path: str, accept: str) -> N
     assert set(answer.headers["content-security-policy"].split("; ")) == POLICY
 
 
-async def test_a_route_of_the_board_is_for_browsers_alone(client: httpx.AsyncClient) -> None:
-    page = await client.get("/player/42", headers={"accept": BROWSER})
-    assert (page.status_code, page.text) == (200, "<title>board</title>")
-    other = await client.get("/player/42", headers={"accept": "*/*"})
-    assert other.status_code == 404
-    assert other.headers["content-type"] == "text/plain; charset=utf-8"
-    assert other.text == (
+@pytest.mark.parametrize("accept", [BROWSER, "*/*"])
+async def test_what_is_not_there_says_what_is(client: httpx.AsyncClient, accept: str) -> None:
+    answer = await client.get("/leaderboard", headers={"accept": accept})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/plain; charset=utf-8"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert answer.text == (
         "There is nothing here. The board is at /, the API at /graphql, the service's health at /health.\n"
     )
 
@@ -162,11 +162,6 @@ async def test_nothing_else_is_given_out(client: httpx.AsyncClient, path: str) -
     answer = await client.get(url, headers={"accept": "*/*"})
     assert answer.status_code == 404
     assert "secret" not in answer.text
-
-
-async def test_a_missing_asset_is_never_the_board(client: httpx.AsyncClient) -> None:
-    answer = await client.get("/assets/gone", headers={"accept": BROWSER})
-    assert answer.status_code == 404
 
 
 @pytest.mark.parametrize("path", ["/", "/assets/board-1a2b.js", "/settings.json", "/unknown.js"])
