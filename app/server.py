@@ -23,6 +23,8 @@ _KEEP_ALIVE_S = 75
 # A socket whose client is gone without a word is closed after the two of them.
 _PING_INTERVAL_S = 30.0
 _PING_TIMEOUT_S = 20.0
+# A client that lives but takes nothing of what was sent to it is given up: closing alone would wait for it for ever.
+_UNREAD_S_MAX = 60.0
 
 
 class Server(uvicorn.Server):
@@ -97,6 +99,8 @@ def listen(host: str, port: int) -> socket.socket:
         listening = socket.socket(family, kind, protocol)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; each accepted connection has it from here
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(_UNREAD_S_MAX * 1000))
         listening.bind(address)
     except OSError as error:
         raise OperatorError(f"cannot listen on {host}:{port}: {error.strerror or error}") from None
