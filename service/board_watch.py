@@ -125,7 +125,8 @@ class BoardWatch:
         except RanksUnavailable:
             pass
         except Exception:
-            logger.exception("the top of board %s cannot be read from Redis", self._board)
+            if not self._degraded:
+                logger.exception("the top of board %s cannot be read from Redis", self._board)
         else:
             self._degraded, self._failure = False, None
             return

@@ -66,6 +66,45 @@ async def test_a_listener_that_was_away_takes_all_for_changed(ready: LocalCluste
     await until(lambda: _hear(ready, 1))
 
 
+async def test_who_asked_for_it_is_called_at_each_change_here_and_elsewhere(ready: LocalCluster, parts: Parts) -> None:
+    calls: list[int] = []
+    async with opened_parts(ready) as other:
+        await until(lambda: _hear(ready, 2))
+        with parts.signals.calling("global", lambda: calls.append(parts.board_version("global"))):
+            before = parts.board_version("global")
+            parts.signals.changed("global")
+            assert calls == [before + 1]
+            other.signals.changed("global")
+            await until(lambda: calls == [before + 1, before + 2])
+            parts.signals.changed("another")
+            assert len(calls) == 2
+            async with Redis.from_url(ready.redis_url) as redis:
+                await redis.client_kill_filter(_type="pubsub")
+            await until(lambda: len(calls) >= 3)
+        count = len(calls)
+        parts.signals.changed("global")
+        assert len(calls) == count
+
+
+async def test_who_has_lost_redis_alone_tells_the_others_afterwards(ready: LocalCluster, parts: Parts) -> None:
+    head, _, address = ready.redis_url.rpartition("@")
+    assert head.startswith("redis://:")
+    async with Redis.from_url(ready.redis_url) as redis:
+        await redis.acl_setuser(
+            "mute", enabled=True, passwords=["+secret"], keys=["*"], channels=["*"], commands=["+@all", "-publish"]
+        )
+        try:
+            async with opened_parts(ready, redis_url=f"redis://mute:secret@{address}") as mute:
+                await until(lambda: _hear(ready, 2))
+                version = parts.board_version("global")
+                await submit_score(mute, make_submission(7, 1))
+                assert parts.board_version("global") == version
+                await redis.acl_setuser("mute", enabled=True, keys=["*"], channels=["*"], commands=["+publish"])
+                await until(lambda: parts.board_version("global") > version, seconds_max=2.0)
+        finally:
+            await redis.acl_deluser("mute")
+
+
 async def test_it_listens_again_when_redis_is_back(ready: LocalCluster, parts: Parts) -> None:
     async with opened_parts(ready) as other:
         child = ready.child("valkey")

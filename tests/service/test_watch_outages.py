@@ -54,6 +54,11 @@ async def until_first(seen: Seen, recorded: Recorded) -> None:
     await until(partial(_is_first, seen, recorded))
 
 
+async def until_total(seen: Seen, user_id: int, total: int) -> None:
+    """Wait until the watcher was shown the player with this total."""
+    await until(lambda: (user_id, total) in [(entry.user_id, entry.total_score) for entry in seen.last.entries])
+
+
 async def until_true(seen: Seen, parts: Parts) -> None:
     """Wait until the watcher was shown what a reader is told."""
 
@@ -143,7 +148,7 @@ async def test_without_redis_the_shards_are_asked_now_and_then(
             for number in range(3):
                 # As another process would: without Redis nobody is told of it.
                 await filled.router.record(make_submission(number, 5000))
-                await until(lambda number=number: seen.last.entries[number].total_score == 6000 - number)  # type: ignore[misc]
+                await until_total(seen, number, 6000 - number)
                 assert seen.last.entries == (await filled.sql_ranks.page(30, None)).standings
                 asked.pop()
             # A watcher who comes now sees what is there, however much of it, and asks nobody.
@@ -159,6 +164,24 @@ async def test_without_redis_the_shards_are_asked_now_and_then(
         await until_equal(ready)
         recorded = await submit_score(filled, make_submission(1, 50_000))
         await until_first(seen, recorded)
+
+
+async def test_a_redis_that_answers_nonsense(
+    ready: LocalCluster, filled: Parts, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with watching(filled, 30) as seen, Redis.from_url(ready.redis_url) as redis:
+        await seen.until_count(1)
+        await redis.set(KEYS.version, "no hash")
+        for user in range(3):
+            await filled.router.record(make_submission(user, 5000))
+            filled.signals.changed("global")
+            await until_total(seen, user, 6000 - user)
+        assert [record.message for record in caplog.records if record.name == "service.board_watch"] == [
+            "the top of board global cannot be read from Redis"
+        ]
+        await redis.delete(KEYS.version)
+        await until_equal(ready)
+        await until_first(seen, await submit_score(filled, make_submission(5, 50_000)))
 
 
 async def test_a_rebuild_under_way_shows_no_empty_and_no_half_board(ready: LocalCluster) -> None:
