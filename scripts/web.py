@@ -33,10 +33,10 @@ NOT_SOURCES = {"node_modules", "dist", "coverage"}
 
 NODE_VERSION_MIN = (20, 19)
 STEP_SECONDS_MAX = 900
-# npm waits minutes for a registry that cannot be reached; whoever types `make up` on a train should not.
+# npm by itself waits minutes for a registry that cannot be reached; whoever types `make up` on a train should not.
 NPM_CI = (
     *("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"),
-    *("--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=2000"),
+    *("--fetch-retries=1", "--fetch-timeout=60000"),
 )
 
 
