@@ -42,6 +42,12 @@ def served(_apis: list[Api], quiet_logs: None) -> Api:
 
 
 @pytest.fixture
+def pid(_children: list[Child]) -> int:
+    """The process of `served`."""
+    return _children[0].pid
+
+
+@pytest.fixture
 async def api(clean: LocalCluster, _apis: list[Api], quiet_logs: None) -> Api:
     """An API process on a cluster without data, whose ranks are whole."""
     await until_ranks_are_whole(clean)
