@@ -70,13 +70,17 @@ async def watch(site: Site) -> AsyncIterator[Watch]:
 
 @pytest.fixture
 async def open_page(browser: Browser, site: Site, watch: Watch) -> AsyncIterator[OpenPage]:
-    """Opens pages, each in a profile of its own: `await open_page("/", viewport=…, color_scheme="dark")`."""
+    """Opens pages, each in a profile of its own: `await open_page("/", viewport=…, color_scheme="dark")`.
+
+    `first` is JavaScript that runs before that of the page.
+    """
     contexts = []
 
-    async def open_(path: str = "/", **options: Any) -> Page:
+    async def open_(path: str = "/", first: str = "", **options: Any) -> Page:
         context = await browser.new_context(base_url=site.url, **options)
         contexts.append(context)
         await watch.add(context)
+        await context.add_init_script(first)
         page = await context.new_page()
         await page.goto(path)
         return page

@@ -2,11 +2,13 @@ import { useEffect, useRef } from "react";
 import { useQuery } from "urql";
 import { ReadHistoryDocument, type ReadHistoryQuery } from "../api/operations.ts";
 import { useKept } from "../api/useKept.ts";
+import { useRefresh } from "../api/useRefresh.ts";
 import { Failed } from "../text/Failed.tsx";
 import { format } from "../text/format.ts";
 import { Instant } from "../text/Instant.tsx";
 
 const GAMES_A_PAGE = 10;
+const RETRY_EVERY_MS = 10_000;
 
 interface Props {
   readonly userId: string;
@@ -29,6 +31,12 @@ export function GamesPage({ userId, after, count, pages, showMore }: Props) {
     requestPolicy: "cache-and-network",
   });
   const history = useKept(userId, result.data?.history);
+  const readAgain = () => {
+    execute({ requestPolicy: "network-only" });
+  };
+  useRefresh(() => {
+    if (result.error !== undefined) readAgain();
+  }, RETRY_EVERY_MS);
   const countRead = useRef(count);
   useEffect(() => {
     if (countRead.current === count) return;
@@ -44,13 +52,7 @@ export function GamesPage({ userId, after, count, pages, showMore }: Props) {
             {result.error === undefined ? (
               <span role="status">Loading games…</span>
             ) : (
-              <Failed
-                what="These games"
-                error={result.error}
-                retry={() => {
-                  execute({ requestPolicy: "network-only" });
-                }}
-              />
+              <Failed what="These games" error={result.error} retry={readAgain} />
             )}
           </td>
         </tr>

@@ -1,4 +1,4 @@
-import { useRef, useState, type ChangeEvent, type SubmitEvent } from "react";
+import { useEffect, useRef, useState, type ChangeEvent, type SubmitEvent } from "react";
 import { PlaceLink } from "../shell/PlaceLink.tsx";
 import type { PageSize } from "../shell/place.ts";
 import { format } from "../text/format.ts";
@@ -15,6 +15,10 @@ export function SubmitScore({ show }: { readonly show: PageSize }) {
   const { sending, done, problem, send, forgetProblem } = useSubmit();
   const form = useRef<HTMLFormElement>(null);
 
+  useEffect(() => {
+    if (problem !== null) form.current?.querySelector<HTMLInputElement>("[aria-invalid]")?.focus();
+  }, [problem]);
+
   const change = (event: ChangeEvent<HTMLInputElement>) => {
     setGame({ ...game, [event.target.name]: event.target.value });
     if (problem?.field === event.target.name) forgetProblem();
@@ -22,12 +26,8 @@ export function SubmitScore({ show }: { readonly show: PageSize }) {
   const submit = async (event: SubmitEvent<HTMLFormElement>) => {
     event.preventDefault();
     if (sending) return;
-    if (await send(game)) {
-      // The next game is most often of the same player.
-      setGame({ ...game, score: "" });
-    } else {
-      form.current?.querySelector<HTMLInputElement>("[aria-invalid]")?.focus();
-    }
+    // The next game is most often of the same player.
+    if (await send(game)) setGame({ ...game, score: "" });
   };
 
   return (
