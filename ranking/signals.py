@@ -119,7 +119,7 @@ class Signals:
                     # From now on nobody tells of changes: who shows a board looks for itself, as long as it likes.
                     hears = False
                     self._grow_all()
-                logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
+                    logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
             await asyncio.sleep(_RECONNECT_S)
 
     def _hear(self, message: Mapping[str, Any]) -> None:

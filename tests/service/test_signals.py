@@ -86,6 +86,10 @@ async def test_who_asked_for_it_is_called_at_each_change_here_and_elsewhere(read
         assert len(calls) == count
 
 
+async def _has_refused(redis: Redis) -> bool:
+    return [entry["object"] for entry in await redis.acl_log()] == ["publish"]
+
+
 async def test_who_has_lost_redis_alone_tells_the_others_afterwards(ready: LocalCluster, parts: Parts) -> None:
     head, _, address = ready.redis_url.rpartition("@")
     assert head.startswith("redis://:")
@@ -97,7 +101,9 @@ async def test_who_has_lost_redis_alone_tells_the_others_afterwards(ready: Local
             async with opened_parts(ready, redis_url=f"redis://mute:secret@{address}") as mute:
                 await until(lambda: _hear(ready, 2))
                 version = parts.board_version("global")
-                await submit_score(mute, make_submission(7, 1))
+                await redis.acl_log_reset()
+                mute.signals.changed("global")
+                await until(lambda: _has_refused(redis))
                 assert parts.board_version("global") == version
                 await redis.acl_setuser("mute", enabled=True, keys=["*"], channels=["*"], commands=["+publish"])
                 await until(lambda: parts.board_version("global") > version, seconds_max=2.0)
