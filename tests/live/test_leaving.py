@@ -41,7 +41,7 @@ def tasks_by_name() -> Counter[str]:
 
 
 async def subscriptions_of(cluster: LocalCluster) -> tuple[int, list[str]]:
-    """How many clients of Redis listen for changes of boards, and to how many channels each client listens that does."""
+    """How many clients of Redis listen for changes of boards; to how many channels each listens that does at all."""
     async with Redis.from_url(cluster.redis_url) as redis:
         ((_, listening),) = await redis.pubsub_numsub(CHANGES_CHANNEL)
         return listening, [client["sub"] for client in await redis.client_list() if client["sub"] != "0"]
