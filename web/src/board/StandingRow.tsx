@@ -18,8 +18,12 @@ interface Props {
   readonly show: PageSize;
 }
 
+/** Characters of a total up to which it leaves a name its room on the smallest screen. */
+const SHORT_TOTAL_MAX = 13;
+
 export function StandingRow({ row, tied, share, change, current, show }: Props) {
   const classes = ["row", change && "row-changed", current && "row-current", hasMedal(row.rank) && "row-medal"];
+  const total = format.number(row.totalScore);
   return (
     <tr className={classes.filter(Boolean).join(" ")} data-player={row.userId} aria-current={current || undefined}>
       <td className="cell-rank">
@@ -40,7 +44,7 @@ export function StandingRow({ row, tied, share, change, current, show }: Props) 
       </td>
       <td className="cell-total">
         {change !== undefined && <ChangeMark change={change} />}
-        <span className="total">{format.number(row.totalScore)}</span>
+        <span className={total.length > SHORT_TOTAL_MAX ? "total total-long" : "total"}>{total}</span>
       </td>
     </tr>
   );

@@ -15,6 +15,10 @@ export function useNews(rows: readonly RowFragment[]): string {
     if (text !== "") setNews(text);
   });
   useEffect(() => {
+    // The first rows are no news, but what changes after them is.
+    if (told.current.length === 0) told.current = rows;
+  }, [rows]);
+  useEffect(() => {
     const timer = setInterval(tell, NEWS_EVERY_MS);
     return () => {
       clearInterval(timer);
