@@ -51,6 +51,7 @@ async def test_the_services_own_words_stand_beside_the_field(open_page: OpenPage
         "input.userId must be a signed 64-bit integer in decimal, such as \"42\"; got 'forty-two'."
     )
     await expect(field).to_be_focused()
+    await expect(page.get_by_label("Score", exact=True)).to_have_value("10")
     await fill(page, "42", " ", "10")
     await page.get_by_role("button", name="Submit").click()
     await expect(page.get_by_label("Name", exact=True)).to_have_accessible_description(

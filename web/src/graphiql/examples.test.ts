@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 
 import { EXAMPLES } from "./examples.ts";
-import { uuid7 } from "./uuid7.ts";
+import { uuid7 } from "../api/uuid7.ts";
 
 const schema = buildSchema(readFileSync("../graph/schema.graphql", "utf8"));
 

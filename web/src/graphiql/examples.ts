@@ -1,5 +1,5 @@
 /** One operation of each kind that the API offers, ready to be run. */
-import { uuid7 } from "./uuid7.ts";
+import { uuid7 } from "../api/uuid7.ts";
 
 export interface Example {
   /** The field of the schema that it shows. */

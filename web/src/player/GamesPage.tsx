@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "react";
+import { useCallback } from "react";
 import { useQuery } from "urql";
 import { ReadHistoryDocument, type ReadHistoryQuery } from "../api/operations.ts";
 import { useKept } from "../api/useKept.ts";
@@ -6,6 +6,7 @@ import { useRefresh } from "../api/useRefresh.ts";
 import { Failed } from "../text/Failed.tsx";
 import { format } from "../text/format.ts";
 import { Instant } from "../text/Instant.tsx";
+import { useReadOnGrowth } from "./useReadOnGrowth.ts";
 
 const GAMES_A_PAGE = 10;
 const RETRY_EVERY_MS = 10_000;
@@ -31,18 +32,13 @@ export function GamesPage({ userId, after, count, pages, showMore }: Props) {
     requestPolicy: "cache-and-network",
   });
   const history = useKept(userId, result.data?.history);
-  const readAgain = () => {
+  const read = useCallback(() => {
     execute({ requestPolicy: "network-only" });
-  };
+  }, [execute]);
+  useReadOnGrowth(read, count);
   useRefresh(() => {
-    if (result.error !== undefined) readAgain();
+    if (result.error !== undefined) read();
   }, RETRY_EVERY_MS);
-  const countRead = useRef(count);
-  useEffect(() => {
-    if (countRead.current === count) return;
-    countRead.current = count;
-    execute({ requestPolicy: "network-only" });
-  }, [count, execute]);
 
   if (history === undefined) {
     return (
@@ -52,7 +48,7 @@ export function GamesPage({ userId, after, count, pages, showMore }: Props) {
             {result.error === undefined ? (
               <span role="status">Loading games…</span>
             ) : (
-              <Failed what="These games" error={result.error} retry={readAgain} />
+              <Failed what="These games" error={result.error} retry={read} />
             )}
           </td>
         </tr>

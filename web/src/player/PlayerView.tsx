@@ -7,7 +7,7 @@ import { Failed } from "../text/Failed.tsx";
 import { Name } from "../text/Name.tsx";
 import { Games } from "./Games.tsx";
 import { PlayerFacts } from "./PlayerFacts.tsx";
-import { TotalChart } from "./TotalChart.tsx";
+import { RecentTotals } from "./RecentTotals.tsx";
 import { useReadPlayer } from "./useReadPlayer.ts";
 
 interface Props {
@@ -73,11 +73,7 @@ function PlayerSections({ player, standing, show, best, failed }: SectionsProps)
       <PlayerFacts standing={standing} />
       <section aria-labelledby="chart-title" className="panel">
         <h2 id="chart-title">Total over time</h2>
-        <TotalChart
-          sessions={player.history.nodes}
-          sessionCount={player.history.totalCount}
-          total={standing.totalScore}
-        />
+        <RecentTotals userId={standing.userId} total={standing.totalScore} count={standing.gamesPlayed} />
       </section>
       <section aria-labelledby="around-title" className="panel">
         <h2 id="around-title">Neighbours</h2>
@@ -95,7 +91,7 @@ function PlayerSections({ player, standing, show, best, failed }: SectionsProps)
       </section>
       <section aria-labelledby="games-title" className="panel">
         <h2 id="games-title">Games</h2>
-        <Games key={standing.userId} userId={standing.userId} count={player.history.totalCount} />
+        <Games key={standing.userId} userId={standing.userId} count={standing.gamesPlayed} />
       </section>
     </>
   );

@@ -6,8 +6,6 @@ import { useRefresh } from "../api/useRefresh.ts";
 
 /** How many neighbours to show above and below. */
 const RADIUS = 4;
-/** How many of the newest sessions the chart is drawn from; the most that one request may ask for. */
-const RECENT_SESSIONS = 100;
 const REFRESH_EVERY_MS = 10_000;
 
 export interface ReadPlayer {
@@ -16,11 +14,11 @@ export interface ReadPlayer {
   readonly refresh: () => void;
 }
 
-/** All about one player but the list of games, refreshed now and then. What was read stays when a refresh fails. */
+/** A player and the neighbours, refreshed now and then. What was read stays when a refresh fails. */
 export function useReadPlayer(userId: string): ReadPlayer {
   const [result, execute] = useQuery({
     query: ReadPlayerDocument,
-    variables: { userId, radius: RADIUS, recent: RECENT_SESSIONS },
+    variables: { userId, radius: RADIUS },
     requestPolicy: "cache-and-network",
   });
   const refresh = useCallback(() => {

@@ -6,7 +6,7 @@ import { fromValue } from "wonka";
 import type { SubmitScoreMutation, SubmitScoreMutationVariables } from "../api/operations.ts";
 import { SubmitScore } from "./SubmitScore.tsx";
 
-type Answer = { readonly data: SubmitScoreMutation } | { readonly error: CombinedError };
+type Answer = { readonly data: SubmitScoreMutation } | { readonly data?: null; readonly error: CombinedError };
 
 const COUNTED: Answer = {
   data: {
@@ -15,7 +15,7 @@ const COUNTED: Answer = {
 };
 
 function refused(message: string, code: string): Answer {
-  return { error: new CombinedError({ graphQLErrors: [{ message, extensions: { code } }] }) };
+  return { data: null, error: new CombinedError({ graphQLErrors: [{ message, extensions: { code } }] }) };
 }
 
 let answers: Answer[];
@@ -76,7 +76,9 @@ describe("SubmitScore", () => {
     await submit();
     expect(screen.getByRole("status")).toHaveTextContent("shard2 does not answer.");
     expect(screen.getByRole("button")).toHaveTextContent("Try again");
+    expect(screen.getByLabelText("Score")).toHaveValue(900);
     await submit();
+    expect(screen.getByLabelText("Score")).toHaveValue(null);
     await userEvent.type(screen.getByLabelText("Score"), "900");
     await submit();
     const [first, second, third, fourth] = inputs.map((input) => input.submissionId);
@@ -90,6 +92,7 @@ describe("SubmitScore", () => {
     const field = screen.getByLabelText("Score");
     expect(field).toHaveAccessibleDescription("input.score must lie between -1 and 1; got 900.");
     expect(field).toHaveFocus();
+    expect(field).toHaveValue(900);
     expect(screen.getByRole("button")).toHaveTextContent("Submit");
     await userEvent.type(field, "1");
     expect(field).not.toHaveAttribute("aria-invalid");

@@ -1,4 +1,4 @@
-import { uuid7 } from "../graphiql/uuid7.ts";
+import { uuid7 } from "../api/uuid7.ts";
 
 /** What somebody typed: one game of one player. */
 export interface Game {

@@ -1,5 +1,5 @@
 import type { CombinedError } from "urql";
-import { problemOf } from "../text/problem.ts";
+import { mayPass, problemOf } from "../text/problem.ts";
 import type { Game } from "./attempt.ts";
 
 export interface Problem {
@@ -17,10 +17,9 @@ export function submitProblem(error: CombinedError): Problem {
   const message = problemOf(error);
   // "input.score must be …" of the service's own checks, "… invalid value at .score: …" of GraphQL's.
   const named = /(?:\binput|\bat )\.(\w+)/.exec(message)?.[1];
-  const code = error.graphQLErrors[0]?.extensions["code"];
   return {
     field: FIELDS.find((field) => field === named) ?? null,
     message,
-    again: error.graphQLErrors.length === 0 || code === "UNAVAILABLE" || code === "RATE_LIMITED",
+    again: mayPass(error),
   };
 }

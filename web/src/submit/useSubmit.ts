@@ -27,8 +27,9 @@ export function useSubmit(): Submit {
     setUnfinished(attempt);
     const { data, error } = await submit({ input: inputOf(attempt) }, CHANGED_TYPES);
     setProblem(error === undefined ? null : submitProblem(error));
-    setDone(data?.submitScore ?? null);
-    if (data === undefined) return false;
+    const counted = error === undefined ? data?.submitScore : undefined;
+    setDone(counted ?? null);
+    if (counted === undefined) return false;
     setUnfinished(null);
     return true;
   };

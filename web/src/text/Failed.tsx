@@ -1,5 +1,5 @@
 import type { CombinedError } from "urql";
-import { problemOf } from "./problem.ts";
+import { mayPass, problemOf } from "./problem.ts";
 
 interface Props {
   /** What could not be shown, as the start of a sentence. */
@@ -15,11 +15,14 @@ export function Failed({ what, error, retry }: Props) {
       <p>
         <strong>{what} could not be loaded.</strong> {problemOf(error)}
       </p>
-      <p>
-        <button type="button" onClick={retry}>
-          Try again
-        </button>
-      </p>
+      {mayPass(error) && (
+        <p>
+          It is tried again every few seconds.{" "}
+          <button type="button" onClick={retry}>
+            Try again
+          </button>
+        </p>
+      )}
     </div>
   );
 }
