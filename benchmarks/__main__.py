@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from benchmarks.cluster import Cluster, shardboard_up
-from benchmarks.goals import SESSIONS_A_BULK, judge, judge_size
+from benchmarks.goals import SESSIONS_A_BULK, judge, judge_size, judge_watchers
 from benchmarks.load import Target, find_wrk, measure
 from benchmarks.pgbench import measure_one_row_writes
 from benchmarks.plain.server import plain_design
@@ -15,6 +15,7 @@ from benchmarks.processes import HOST, find_free_port, running, wait_until_answe
 from benchmarks.report import Report
 from benchmarks.serve import serve_commands
 from benchmarks.sizes import measure_sizes
+from benchmarks.watchers.measure import measure_watchers
 
 READS = {"leaderboard": "leaderboard", "rank": "rank", "history": "history"}
 
@@ -24,8 +25,15 @@ def main() -> None:
     given = _parse_arguments()
     find_wrk()
     report = Report(given.players, given.sessions, given.seconds)
-    if not given.only_sizes:
+    if given.only_watchers:
+        with shardboard_up() as cluster:
+            cluster.seed(report.players, report.sessions)
+            _measure_crowds(report, cluster)
+            report.verified = cluster.verify_ranks()
+    elif not given.only_sizes:
         _measure_all(report)
+    for name, watched in report.watched.items():
+        report.goals += judge_watchers(name, watched)
     if given.sizes:
         report.sizes = measure_sizes(given.sizes, given.sessions, given.seconds)
         small, large = min(given.sizes), max(given.sizes)
@@ -39,6 +47,8 @@ def _measure_all(report: Report) -> None:
     print("starting the service", flush=True)
     with shardboard_up() as cluster:
         target = cluster.seed(report.players, report.sessions)
+        # First: what load leaves free in the processes' memory would hide what watchers take.
+        _measure_crowds(report, cluster)
         _measure_service(report, target)
         _measure_yardsticks(report, cluster, target)
         report.verified = cluster.verify_ranks()
@@ -51,6 +61,12 @@ def _measure_service(report: Report, target: Target) -> None:
         report.add(name, measure(target, script, report.seconds))
     report.add("submitScore", measure(target, "submit_score", report.seconds))
     report.add("submitScores", measure(target, "submit_scores", report.seconds), SESSIONS_A_BULK)
+
+
+def _measure_crowds(report: Report, cluster: Cluster) -> None:
+    print("watchers", flush=True)
+    for name, watched in measure_watchers(cluster, report.seconds):
+        report.add_watched(name, watched)
 
 
 def _measure_yardsticks(report: Report, cluster: Cluster, target: Target) -> None:
@@ -75,6 +91,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=8, help="of each measurement, after a warm-up")
     parser.add_argument("--sizes", type=_parse_sizes, help="numbers of players to compare, such as 10000,1000000")
     parser.add_argument("--only-sizes", action="store_true", help="compare the sizes and leave out all else")
+    parser.add_argument("--only-watchers", action="store_true", help="measure watchers and leave out all else")
     parser.add_argument("--output", type=Path, help="write the tables to this .md and the numbers beside it as .json")
     return parser.parse_args()
 

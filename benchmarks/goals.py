@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.load import Measured
+from benchmarks.watchers.measure import Watched
 
 SESSIONS_A_BULK = 100
 
@@ -40,6 +41,8 @@ _LEAST = {"submitScore": 6_000, "submitScores": 25_000, "leaderboard": 40_000, "
 _SUBMIT_P99_MS = 45
 _SUBMIT_TIMES_PLAIN = 4
 _SIZE_RATIO = 0.8
+_WATCHERS_P99_MS = 500
+_WATCHER_KB = 45
 
 
 def judge(rows: dict[str, Row]) -> list[Goal]:
@@ -73,3 +76,14 @@ def judge_size(row: str, small: Measured, large: Measured) -> Goal:
     """Whether speed stays when the players grow."""
     ratio = large.per_second / small.per_second
     return Goal(row, f"at least {_SIZE_RATIO} of the speed with fewer players", f"{ratio:.2f}", ratio >= _SIZE_RATIO)
+
+
+def judge_watchers(name: str, watched: Watched) -> list[Goal]:
+    """Whether a crowd sees changes soon, completely, and at what cost."""
+    row = f"{name} watchers"
+    p99, kb = watched.p99_ms, watched.memory_kb
+    return [
+        Goal(row, f"p99 under {_WATCHERS_P99_MS} ms", f"{p99:.0f} ms", p99 < _WATCHERS_P99_MS),
+        Goal(row, f"under {_WATCHER_KB} KB each", f"{kb:.1f} KB", kb < _WATCHER_KB),
+        Goal(row, "every change seen by every watcher", f"{watched.missed} not", watched.missed == 0),
+    ]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from benchmarks.goals import Goal, Row
 from benchmarks.load import CONNECTIONS, Measured
+from benchmarks.watchers.measure import Watched
 from infra.local.binaries import find_binaries, pgbouncer_version, postgres_major
 
 
@@ -24,6 +25,7 @@ class Report:
     rows: dict[str, Row] = field(default_factory=dict)
     goals: list[Goal] = field(default_factory=list)
     sizes: dict[str, dict[int, Measured]] = field(default_factory=dict)
+    watched: dict[str, Watched] = field(default_factory=dict)
     verified: str = ""
 
     def add(self, name: str, measured: Measured, sessions_a_request: int | None = None) -> None:
@@ -33,6 +35,15 @@ class Report:
         print(f"  {name}: {row.rate:,.0f}/s, p50 {measured.p50_ms:.1f} ms, p99 {measured.p99_ms:.1f} ms", flush=True)
         if measured.failed:
             print(f"  {measured.failed} answers were wrong, first: {measured.first_failure}", flush=True)
+
+    def add_watched(self, name: str, watched: Watched) -> None:
+        """Take what one crowd saw in, and say so."""
+        self.watched[name] = watched
+        print(
+            f"  {name} watchers: p50 {watched.p50_ms:.0f} ms, p99 {watched.p99_ms:.0f} ms, max {watched.max_ms:.0f} ms,"
+            f" {watched.cpu_ms:.0f} ms of CPU a change, {watched.memory_kb:.1f} KB each, {watched.missed} missed",
+            flush=True,
+        )
 
     def markdown(self) -> str:
         """All tables."""
@@ -46,6 +57,8 @@ class Report:
             ]
         if self.sizes:
             parts.append(self._sizes())
+        if self.watched:
+            parts.append(self._watched())
         parts.append(self._judged())
         if self.verified:
             parts.append(f"After all that, `shardboard ranks verify`: {self.verified}")
@@ -96,6 +109,19 @@ class Report:
             for size, one in by_size.items()
         ]
         return make_table(("what", "players", "requests/s", "p50 ms", "p99 ms", "failed"), rows)
+
+    def _watched(self) -> str:
+        heads = ("watchers, a change a second", "p50 ms", "p99 ms", "max ms", "CPU ms a change", "KB each", "missed")
+        rows = [
+            (
+                name,
+                *(f"{figure:.0f}" for figure in (one.p50_ms, one.p99_ms, one.max_ms, one.cpu_ms)),
+                f"{one.memory_kb:.1f}",
+                str(one.missed),
+            )
+            for name, one in self.watched.items()
+        ]
+        return make_table(heads, rows)
 
     def _judged(self) -> str:
         rows = [
