@@ -1,4 +1,4 @@
-"""Players for Locust: SubmitUser writes, ReadUser reads, MixedUser does both as a game does.
+"""Players for Locust: SubmitUser writes, ReadUser reads, MixedUser does both as a game does, WatchUser watches.
 
     locust -f locustfiles/locustfile.py MixedUser --host http://127.0.0.1:8000 --key $KEY
 
@@ -13,9 +13,12 @@ import random
 import time
 import uuid
 from argparse import ArgumentParser
+from datetime import UTC, datetime
+from json import dumps, loads
 from typing import Any
 
-from locust import FastHttpUser, between, events, task
+from locust import FastHttpUser, User, between, events, task
+from websocket import WebSocket, WebSocketException, create_connection
 
 SUBMIT = """
 mutation Submit($input: SubmitScoreInput!) {
@@ -39,6 +42,10 @@ AROUND = "query Around($userId: ID!) { around(userId: $userId, radius: 5) { rank
 HISTORY = """
 query History($userId: ID!, $first: Int!) {
   history(userId: $userId, first: $first) { nodes { id score gameMode playedAt } totalCount }
+}"""
+WATCH = """
+subscription Watch($first: Int!) {
+  topChanged(first: $first) { sequence asOf entries { rank userId username totalScore } }
 }"""
 
 GAME_MODES = ("solo", "duo", "squad", "ranked")
@@ -177,3 +184,80 @@ class MixedUser(GraphQLUser):
             self.read_around()
         if random.random() < 0.5:
             self.read_history()
+
+
+class WatchUser(User):
+    """Watches the top of the board over WebSocket, and connects again when it is cut off.
+
+    Two lines in the statistics: `topChanged, connected` is the time from the first byte to the first frame, and
+    `topChanged, change` the age of each further state, from its `asOf` to its receipt: right where the clocks of both
+    machines are.
+    """
+
+    # Between being cut off and connecting again.
+    wait_time = between(0.5, 1.5)
+    connect_s_max = 10.0
+
+    @task
+    def watch(self) -> None:
+        """Watches until it is cut off, or the run ends."""
+        started = time.perf_counter()
+        try:
+            socket = self.open_socket()
+        except (OSError, WebSocketException, ValueError) as error:
+            self.count("topChanged, connected", (time.perf_counter() - started) * 1000, 0, error)
+            return
+        try:
+            sequence, _, length = self.read_state(socket)
+            self.count("topChanged, connected", (time.perf_counter() - started) * 1000, length)
+            socket.settimeout(None)
+            while True:
+                before, (sequence, as_of, length) = sequence, self.read_state(socket)
+                age_ms = (datetime.now(UTC) - as_of).total_seconds() * 1000
+                wrong = None if sequence > before else ValueError(f"sequence {sequence} after {before}")
+                self.count("topChanged, change", max(0.0, age_ms), length, wrong)
+        except (OSError, WebSocketException, ValueError, KeyError) as error:
+            self.count("topChanged, change", 0.0, 0, error)
+        finally:
+            socket.close()
+
+    def open_socket(self) -> WebSocket:
+        """A socket on which the subscription was begun."""
+        key = self.environment.parsed_options.key
+        socket = create_connection(
+            f"{(self.host or '').replace('http', 'ws', 1)}/graphql",
+            timeout=self.connect_s_max,
+            subprotocols=["graphql-transport-ws"],
+            header=[f"Authorization: Bearer {key}"] if key else [],
+            enable_multithread=False,
+        )
+        socket.send(dumps({"type": "connection_init"}))
+        payload = {"query": WATCH, "variables": {"first": 10}}
+        socket.send(dumps({"id": "1", "type": "subscribe", "payload": payload}))
+        acknowledged = loads(socket.recv() or "{}")
+        if acknowledged.get("type") != "connection_ack":
+            socket.close()
+            raise ValueError(f"not acknowledged: {acknowledged}")
+        return socket
+
+    def read_state(self, socket: WebSocket) -> tuple[int, datetime, int]:
+        """The sequence, instant and length of the next state."""
+        text = socket.recv()
+        if not text:
+            raise ValueError("the service closed the socket")
+        message = loads(text)
+        if message["type"] != "next":
+            raise ValueError(f"{message['type']}: {message.get('payload')}")
+        top = message["payload"]["data"]["topChanged"]
+        return top["sequence"], datetime.fromisoformat(top["asOf"]), len(text)
+
+    def count(self, name: str, response_time_ms: float, length: int, error: Exception | None = None) -> None:
+        """One line more for Locust's statistics."""
+        self.environment.events.request.fire(
+            request_type="WS",
+            name=name,
+            response_time=response_time_ms,
+            response_length=length,
+            exception=error,
+            context={},
+        )

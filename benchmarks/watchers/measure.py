@@ -17,8 +17,8 @@ from benchmarks.cpu import read_cpu_seconds
 from benchmarks.watchers.crowd import Crowd
 
 CROWDS = {"1,000": (1_000, 1), "1,000 by 50 selections": (1_000, 50), "5,000": (5_000, 1), "10,000": (10_000, 1)}
-"""Name, number of watchers, number of different selections. The larger crowd comes after the smaller one: what a process
-took for the one it keeps and uses for the next."""
+"""Name, number of watchers, number of different selections. The larger crowd comes after the smaller one: what a
+process took for the one it keeps and uses for the next."""
 
 CHANGE_EVERY_S = 1.0
 # Every so many watchers' frames are read as JSON and compared.

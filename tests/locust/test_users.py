@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from infra.local.cluster import LocalCluster
+from tests.acceptance.client import Api
 from tests.deploy.serving import ROOT, served
 
 # What each of them does in any case; the rarer operations come by chance.
@@ -70,3 +71,49 @@ async def test_a_graphql_error_in_a_good_answer_is_a_failure(clean: LocalCluster
     assert code == 1
     requests, failures = counted["submitScores"]
     assert requests == failures > 0
+
+
+async def test_watchers_are_shown_the_top_and_its_changes(clean: LocalCluster, tmp_path: Path) -> None:
+    async with served(clean) as api, Playing(api.url):
+        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, "WatchUser")
+    counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
+    assert code == 0
+    assert counted["topChanged, connected"] == (10, 0)
+    # Ten watchers, of a board that changes several times a second.
+    changes, failures = counted["topChanged, change"]
+    assert changes > 10
+    assert failures == 0
+
+
+async def test_a_watcher_who_is_cut_off_counts_a_failure_and_comes_back(clean: LocalCluster, tmp_path: Path) -> None:
+    # Room for half of them; the others are closed with 1013 and try again.
+    async with served(clean, environment={"SHARDBOARD_CONNECTIONS_MAX": "5"}) as api:
+        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, "WatchUser")
+    counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
+    assert code == 1
+    requests, failures = counted["topChanged, connected"]
+    assert requests - failures == 5
+    # More than once each.
+    assert failures > 5
+
+
+class Playing:
+    """A player who submits again and again, one score after the other, while the block runs."""
+
+    def __init__(self, url: str) -> None:
+        self._api = Api(url)
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.create_task(self._play())
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        assert not self._task.done(), self._task.exception()
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        await self._api.http.aclose()
+
+    async def _play(self) -> None:
+        while True:
+            await self._api.submit(userId="1", username="Ada", score=1)
