@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from playwright.async_api import expect
 
+from infra.local.cluster import LocalCluster
+from tests.factories import users_of_shard
 from tests.web.board import Board, submit_players
 from tests.web.browser import Watch
 from tests.web.conftest import OpenPage
@@ -154,3 +156,24 @@ async def test_what_is_known_of_a_player_stays_when_the_service_goes(
     await expect(page.locator(".facts")).to_contain_text("200")
     await site.start()
     await expect(page.get_by_text("The service does not answer")).to_have_count(0, timeout=20_000)
+
+
+async def test_a_shard_that_is_away_takes_the_games_and_leaves_the_standing(
+    open_page: OpenPage, site: Site, clean: LocalCluster
+) -> None:
+    [away] = users_of_shard(1, 1)
+    await site.submit(away, "Ada", 1200)
+    bouncer = clean.child("pgbouncer", 1)
+    await bouncer.stop()
+    try:
+        page = await open_page(f"/?player={away}")
+        await expect(Board(page).heading).to_have_text("Ada")
+        await expect(page.locator(".facts")).to_contain_text("1,200")
+        await expect(page.get_by_text("The games that it would be drawn from cannot be read now.")).to_be_visible()
+        await expect(page.get_by_role("alert")).to_contain_text("These games could not be loaded.")
+        await expect(page.get_by_text("this is what was known last")).to_have_count(0)
+    finally:
+        await bouncer.start()
+    await expect(page.locator("figcaption")).to_contain_text("One game", timeout=25_000)
+    await expect(page.locator(".games td.cell-score")).to_have_text(["+1,200"], timeout=25_000)
+    await expect(page.get_by_role("alert")).to_have_count(0)

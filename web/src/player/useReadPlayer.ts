@@ -10,6 +10,7 @@ const REFRESH_EVERY_MS = 10_000;
 
 export interface ReadPlayer {
   readonly player: ReadPlayerQuery | undefined;
+  /** Why the last read brought nothing; single fields that are away are null and no error. */
   readonly error: CombinedError | undefined;
   readonly refresh: () => void;
 }
@@ -25,5 +26,6 @@ export function useReadPlayer(userId: string): ReadPlayer {
     execute({ requestPolicy: "network-only" });
   }, [execute]);
   useRefresh(refresh, REFRESH_EVERY_MS);
-  return { player: useKept(userId, result.data), error: result.error, refresh };
+  const { data, error } = result;
+  return { player: useKept(userId, data), error: data ? undefined : error, refresh };
 }
