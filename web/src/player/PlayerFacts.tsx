@@ -11,49 +11,47 @@ interface Props {
 export function PlayerFacts({ standing }: Props) {
   const { rank, percentile, totalScore, gamesPlayed, lastPlayed, joinedAt, userId } = standing;
   return (
-    <dl className="facts">
-      <div className="fact fact-main">
-        <dt>Rank</dt>
-        <dd>
-          <Rank rank={rank} tied={false} />
-        </dd>
-      </div>
-      <div className="fact fact-main">
-        <dt>Total</dt>
-        <dd>{format.number(totalScore)}</dd>
-      </div>
-      <div className="fact">
-        <dt>Percentile</dt>
-        <dd>
-          {percentile === null ? (
-            "unavailable"
-          ) : (
-            <span title="Share of all players whose total is not better">{format.percentile(percentile)}</span>
-          )}
-        </dd>
-      </div>
-      <div className="fact">
-        <dt>Games</dt>
-        <dd>{format.number(gamesPlayed)}</dd>
-      </div>
-      <div className="fact">
-        <dt>Last played</dt>
-        <dd>
-          <Instant at={lastPlayed} as="moment" />
-        </dd>
-      </div>
-      {joinedAt !== null && (
-        <div className="fact">
-          <dt>First seen</dt>
+    <>
+      <p className="player-id">
+        Player {userId}
+        {joinedAt !== null && (
+          <>
+            , first seen <Instant at={joinedAt} as="day" />
+          </>
+        )}
+      </p>
+      <dl className="facts">
+        <div className="fact fact-main">
+          <dt>Rank</dt>
           <dd>
-            <Instant at={joinedAt} as="day" />
+            <Rank rank={rank} tied={false} />
           </dd>
         </div>
-      )}
-      <div className="fact">
-        <dt>Player id</dt>
-        <dd>{userId}</dd>
-      </div>
-    </dl>
+        <div className="fact fact-main">
+          <dt>Total</dt>
+          <dd>{format.number(totalScore)}</dd>
+        </div>
+        <div className="fact">
+          <dt>Percentile</dt>
+          <dd>
+            {percentile === null ? (
+              "unavailable"
+            ) : (
+              <span title="Share of all players whose total is not better">{format.percentile(percentile)}</span>
+            )}
+          </dd>
+        </div>
+        <div className="fact">
+          <dt>Games</dt>
+          <dd>{format.number(gamesPlayed)}</dd>
+        </div>
+        <div className="fact">
+          <dt>Last played</dt>
+          <dd>
+            <Instant at={lastPlayed} as="moment" />
+          </dd>
+        </div>
+      </dl>
+    </>
   );
 }
