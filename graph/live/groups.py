@@ -87,19 +87,29 @@ class Group:
         self._forget = forget
         self._forgotten = False
         self._watchers: dict[Watcher, None] = {}
+        # Who came after the first result and was shown nothing yet.
+        self._newcomers: dict[Watcher, None] = {}
+        self._sequence = -1
+        self._shown: Any = None
         self._payload: str | None = None
+        self._taking = asyncio.Lock()
+        self._greeting: asyncio.Task[None] | None = None
         self.task = asyncio.create_task(self._run())
 
     def add(self, watcher: Watcher) -> None:
-        """Show the newest result, and all that follow."""
-        self._watchers[watcher] = None
-        if self._payload is not None:
-            watcher.show(self._payload)
+        """Show a result of now, and all that follow."""
+        if self._payload is None:
+            self._watchers[watcher] = None
+            return
+        self._newcomers[watcher] = None
+        if self._greeting is None:
+            self._greeting = asyncio.create_task(self._greet())
 
     def remove(self, watcher: Watcher) -> None:
         """Show it nothing more."""
         self._watchers.pop(watcher, None)
-        if not self._watchers:
+        self._newcomers.pop(watcher, None)
+        if not (self._watchers or self._newcomers):
             self._leave()
             self.task.cancel()
 
@@ -108,31 +118,66 @@ class Group:
             self._forgotten = True
             self._forget()
 
+    def _everybody(self) -> list[Watcher]:
+        return [*self._watchers, *self._newcomers]
+
     async def _run(self) -> None:
-        subscription = self._subscription
         try:
-            try:
-                async with aclosing(await subscription.events()) as events:  # type: ignore[type-var]
-                    last = None
-                    async for event in events:
-                        result = await subscription.result(event)
-                        if result.shown != last:
-                            last, self._payload = result.shown, result.payload
-                            await self._show(result.payload)
-            except SubscriptionFailed:
-                raise
-            except Exception as error:
-                raise subscription.failure(error) from error
+            await self._follow()
         except SubscriptionFailed as failed:
             self._leave()
-            for watcher in list(self._watchers):
+            for watcher in self._everybody():
                 watcher.fail(failed.errors)
         else:
             self._leave()
-            for watcher in list(self._watchers):
+            for watcher in self._everybody():
                 watcher.end()
         finally:
             self._leave()
+            if self._greeting is not None:
+                await end_tasks([self._greeting])
+
+    async def _follow(self) -> None:
+        try:
+            async with aclosing(await self._subscription.events()) as events:  # type: ignore[type-var]
+                async for event in events:
+                    await self._take(event)
+        except SubscriptionFailed:
+            raise
+        except Exception as error:
+            raise self._subscription.failure(error) from error
+
+    async def _greet(self) -> None:
+        """Show newcomers the state as it is now: the one that the others were shown may be older than what a newcomer
+        has just written. One look at the source serves all who came before it.
+        """
+        try:
+            while newcomers := list(self._newcomers):
+                async with aclosing(await self._subscription.events()) as events:  # type: ignore[type-var]
+                    async for event in events:
+                        await self._take(event)
+                        break
+                for watcher in newcomers:
+                    # One may have left, meanwhile.
+                    if watcher in self._newcomers and self._payload is not None:
+                        del self._newcomers[watcher]
+                        self._watchers[watcher] = None
+                        watcher.show(self._payload)
+        except Exception as error:
+            failed = error if isinstance(error, SubscriptionFailed) else self._subscription.failure(error)
+            for watcher in list(self._newcomers):
+                self.remove(watcher)
+                watcher.fail(failed.errors)
+        finally:
+            self._greeting = None
+
+    async def _take(self, event: Any) -> None:
+        """Show what `event` comes to, unless something newer was shown or it looks the same."""
+        async with self._taking:
+            result = await self._subscription.result(event)
+            if event.sequence > self._sequence and result.shown != self._shown:
+                self._sequence, self._shown, self._payload = event.sequence, result.shown, result.payload
+                await self._show(result.payload)
 
     async def _show(self, payload: str) -> None:
         watchers = list(self._watchers)

@@ -53,6 +53,18 @@ async def test_first_the_top_as_it_is_then_each_change(api: Api, other_api: Api)
     assert instants == sorted(instants)
 
 
+async def test_who_wrote_and_then_watches_sees_the_write(api: Api) -> None:
+    async with ready(api.url) as watching, ready(api.url) as late:
+        await watching.subscribe("1", TOP)
+        assert (await watching.top("1"))["entries"] == []
+        for total in range(1, 11):
+            # The state shown to the others is older than the write for a moment.
+            await api.submit(userId="1", username="Ada", score=1)
+            await late.subscribe(str(total), TOP)
+            assert [entry["totalScore"] for entry in (await late.top(str(total)))["entries"]] == [total]
+            await late.complete(str(total))
+
+
 async def test_all_processes_count_the_same(api: Api, other_api: Api) -> None:
     seen: list[dict[int, Any]] = []
 
