@@ -174,9 +174,12 @@ class Group:
     async def _take(self, event: Any) -> None:
         """Show what `event` comes to, unless something newer was shown or it looks the same."""
         async with self._taking:
+            if event.sequence <= self._sequence:
+                return
             result = await self._subscription.result(event)
-            if event.sequence > self._sequence and result.shown != self._shown:
-                self._sequence, self._shown, self._payload = event.sequence, result.shown, result.payload
+            self._sequence = event.sequence
+            if result.shown != self._shown:
+                self._shown, self._payload = result.shown, result.payload
                 await self._show(result.payload)
 
     async def _show(self, payload: str) -> None:

@@ -35,6 +35,7 @@ def clients() -> Clients:
         ("apollo", "ws"),
         ("apollo", "http"),
         ("urql", "ws"),
+        ("urql", "all-ws"),
         ("urql", "sse"),
     ],
 )

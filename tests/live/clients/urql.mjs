@@ -5,6 +5,7 @@ import { run } from "./steps.mjs";
 const [, , url, way] = process.argv;
 const sockets = createClient({ url: `${url.replace("http", "ws")}/graphql`, retryAttempts: 0 });
 const bySocket = subscriptionExchange({
+  enableAllOperations: way === "all-ws",
   forwardSubscription: ({ query, variables }) => ({
     subscribe: (sink) => ({ unsubscribe: sockets.subscribe({ query, variables }, sink) }),
   }),
