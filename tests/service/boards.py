@@ -44,11 +44,15 @@ async def board_of_shards(cluster: LocalCluster) -> list[Row]:
 
 async def board_of_redis(cluster: LocalCluster) -> list[Row] | None:
     """Every row in Redis, in its order; None where the ranks are not there."""
-    async with Redis.from_url(cluster.redis_url, protocol=2) as redis:
-        if not await redis.exists(KEYS.ready):
-            return None
-        ranks: Any = await redis.zrange(KEYS.ranks, 0, -1, withscores=True)
-        rows: Any = await redis.hgetall(KEYS.rows)
+    async with Redis.from_url(cluster.redis_url, protocol=2) as redis, redis.pipeline(transaction=True) as pipeline:
+        # All of one moment: ranks and rows change together.
+        pipeline.exists(KEYS.ready)
+        pipeline.zrange(KEYS.ranks, 0, -1, withscores=True)
+        pipeline.hgetall(KEYS.rows)
+        answers: Any = await pipeline.execute()
+    ready, ranks, rows = answers
+    if not ready:
+        return None
     assert rows.keys() == {member for member, _ in ranks}
     return [unpack_row(member, b"%d" % score, rows[member]) for member, score in ranks]
 
