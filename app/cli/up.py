@@ -25,7 +25,9 @@ _HEALTHY_SECONDS_MAX = 30.0
 
 @click.command()
 @click.option("--port", envvar="PORT", type=click.IntRange(1, 65535), default=8000, show_default=True)
-@click.option("--shards", envvar="SHARDS", type=int, default=4, show_default=True, help="PostgreSQL clusters.")
+@click.option(
+    "--shards", envvar="SHARDS", type=int, default=4, show_default=True, help="How many a new DATA is made with."
+)
 @click.option(
     "--data",
     envvar="DATA",

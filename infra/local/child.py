@@ -33,7 +33,7 @@ class ChildSpec:
 
     `ready` is asked again and again with the pid until it says True. `stop_signals` are sent one after the other,
     each with the seconds the child is given to end; SIGKILL comes last. `start_tries` is how often the first start is
-    tried, with growing waits between.
+    tried, with growing waits between. `shard` names the shard that the child belongs to, if it belongs to one.
     """
 
     role: str
@@ -46,6 +46,7 @@ class ChildSpec:
     start_tries: int = 1
     environment: Mapping[str, str] | None = None
     options: Mapping[str, Any] = field(default_factory=dict)
+    shard: str | None = None
 
 
 class Child:

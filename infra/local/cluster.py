@@ -2,37 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import resource
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from dataclasses import asdict
 from pathlib import Path
 
 from domain.errors import OperatorError
-from infra.local import pgbouncer, postgres
+from infra.local import change_shards, pgbouncer, postgres
 from infra.local.binaries import Binaries, find_binaries
 from infra.local.child import Announce, Child, ChildSpec
-from infra.local.cluster_file import ShardUrls, write_cluster_file
+from infra.local.cluster_file import ShardUrls
+from infra.local.control_server import Command, serve_control
 from infra.local.data_lock import hold_data
-from infra.local.identity import Identity, keep_identity, load_identity
+from infra.local.identity import SHARD_COUNT_MAX, Identity, keep_identity, load_identity
 from infra.local.leftovers import end_leftovers
-from infra.local.pgbouncer import PgBouncer
 from infra.local.ports import find_free_port, require_free
-from infra.local.postgres import PostgresShard
-from infra.local.processes import save_records
 from infra.local.run_as import find_run_as
+from infra.local.running import HowToRun, Running
 from infra.local.together import together
-from infra.local.valkey import Valkey
 
-SHARD_COUNT_MAX = 64
 # A PgBouncer takes a descriptor a client and server connection; macOS gives a process 256 by default.
 _OPEN_FILES = 8_192
 
 
 class LocalCluster:
-    """N PostgreSQL shards, each with its PgBouncer, one Valkey, and whatever children are added to them.
+    """PostgreSQL shards, each with its PgBouncer, one Valkey, and whatever children are added to them.
 
     `async with LocalCluster(data, shard_count=4).running() as cluster:` starts what is kept in `data` (or makes it)
-    and stops all of it at the end, however the block ends.
+    and stops all of it at the end, however the block ends. Shards are added and removed while it runs, by the methods
+    here or, from another process, through `infra.local.control`.
     """
 
     def __init__(
@@ -42,7 +42,8 @@ class LocalCluster:
 
         Args:
             data: the directory that keeps everything; made if it is not there.
-            shard_count: how many shards; must be what `data` holds already, if it holds any.
+            shard_count: how many shards a new `data` is made with. If it holds some already, this is the number it was
+                made with or the number it holds now; all that it holds are started.
             port: where the API is going to listen; a free one when not given.
             announce: gets a line a step, and loud ones when a child dies.
 
@@ -55,13 +56,14 @@ class LocalCluster:
         self.announce: Announce = announce or (lambda line: None)
         self._shard_count = shard_count
         self._wanted_port = port
-        self._groups: list[list[Child]] = []
-        self._up: _Up | None = None
+        self._up: Running | None = None
+        # Held by whoever changes what the cluster is made of: shards come and go one after the other.
+        self._changing = asyncio.Lock()
 
     @property
     def shards(self) -> list[ShardUrls]:
-        """The addresses of all shards, shard1 first."""
-        return self._running.shards
+        """The addresses of all shards, the oldest first."""
+        return [shard.urls for shard in self._running.shards]
 
     @property
     def redis_url(self) -> str:
@@ -75,17 +77,28 @@ class LocalCluster:
 
     @property
     def identity(self) -> Identity:
-        """The keys and passwords."""
+        """The keys and passwords, and what the cluster is made of now."""
         return self._running.identity
 
     @property
     def children(self) -> list[Child]:
-        """All children, in the order they were started."""
-        return [child for group in self._groups for child in group]
+        """All children, each after those that it uses; none when the cluster does not run."""
+        return list(self._up.children) if self._up else []
 
     def child(self, role: str, number: int = 1) -> Child:
-        """The child of a role, counted from 1: `child("postgres", 2)` is the server of shard2."""
+        """The child of a role, counted from 1: `child("postgres", 2)` is the server of the second shard."""
         return [child for child in self.children if child.spec.role == role][number - 1]
+
+    def shard_child(self, role: str, name: str) -> Child:
+        """The child of a shard: `shard_child("pgbouncer", "eu1")`.
+
+        Raises:
+            OperatorError: there is none.
+        """
+        found = [child for child in self.children if child.spec.shard == name and child.spec.role == role]
+        if not found:
+            raise OperatorError(f"there is no {role} of a shard {name}")
+        return found[0]
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[LocalCluster]:
@@ -98,18 +111,21 @@ class LocalCluster:
         with hold_data(self.data):
             binaries = find_binaries()
             identity = load_identity(self.data, self._shard_count)
-            self._end_leftovers()
+            self._end_leftovers(identity)
             if self._wanted_port is not None:
                 require_free(self._wanted_port)
+            how = self._how_to_run(binaries)
             identity = keep_identity(self.data, identity)
-            self._up = _Up(self.data, identity, self._wanted_port or find_free_port(identity.ports))
+            port = self._wanted_port or find_free_port(identity.ports)
+            self._up = up = Running(self.data, identity, port, how, self.announce)
             _allow_open_files()
             try:
-                await self._start(self._up, binaries)
-                yield self
+                await self._start(up)
+                async with serve_control(self._commands(), self.announce) as up.control:
+                    up.write_down()
+                    yield self
             finally:
-                await self._stop()
-                self._up = None
+                await self._stop(up)
 
     async def add(self, specs: Sequence[ChildSpec]) -> None:
         """Start more children together, such as the API processes; they are stopped before all that runs already.
@@ -117,68 +133,73 @@ class LocalCluster:
         Raises:
             ChildDied: one did not start.
         """
-        group = [Child(spec, self.announce, self._write_down) for spec in specs]
-        self._groups.append(group)
-        await together(child.start() for child in group)
+        await self._running.children.start(specs)
+
+    async def add_shard(self, name: str) -> ShardUrls:
+        """Start one more shard, empty, which belongs to `data` from then on. Returns its addresses.
+
+        One of this name that is there already is left as it is: a call that was cut short can simply be made again.
+
+        Raises:
+            OperatorError: the cluster does not run, the name is not allowed, there are too many shards, or it does
+                not start. Nothing of it is left then, as when this is cancelled.
+        """
+        async with self._changing:
+            return await change_shards.add_shard(self._running, name)
+
+    async def remove_shard(self, name: str) -> None:
+        """Stop a shard and delete it with all it holds; the caller has seen to it that nobody needs that.
+
+        Raises:
+            OperatorError: the cluster does not run, there is no such shard, it is the last one, or its files cannot
+                be deleted.
+        """
+        async with self._changing:
+            await change_shards.remove_shard(self._running, name)
 
     @property
-    def _running(self) -> _Up:
+    def _running(self) -> Running:
         if self._up is None:
             raise OperatorError("the cluster is not running")
         return self._up
 
-    async def _start(self, up: _Up, binaries: Binaries) -> None:
+    def _how_to_run(self, binaries: Binaries) -> HowToRun:
         logs = self.data / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         programs = [binaries.postgres_bin / "postgres", binaries.pgbouncer, binaries.valkey_server]
         run_as = find_run_as(self.data, [*programs, postgres.COMMON_CONFIG, pgbouncer.COMMON_CONFIG])
-        self.announce(f"starting {self._shard_count} PostgreSQL shards and Valkey")
-        await together(shard.prepare(binaries, run_as) for shard in up.postgres)
-        await self.add(
-            [up.valkey.spec(binaries, run_as, logs), *(shard.spec(binaries, run_as, logs) for shard in up.postgres)]
-        )
-        await together(shard.ensure_database() for shard in up.postgres)
-        self.announce(f"starting {self._shard_count} PgBouncers")
-        await self.add([bouncer.spec(binaries, run_as, logs) for bouncer in up.pgbouncers])
+        return HowToRun(binaries, run_as, logs)
 
-    async def _stop(self) -> None:
-        # What was started last uses what was started before it.
-        while self._groups:
-            await together(child.stop() for child in self._groups[-1])
-            self._groups.pop()
-        self._write_down()
+    async def _start(self, up: Running) -> None:
+        how = up.how
+        await change_shards.delete_unfinished(up)
+        self.announce(f"starting {len(up.shards)} PostgreSQL shards and Valkey")
+        await together(shard.postgres.prepare(how.binaries, how.run_as) for shard in up.shards)
+        await self.add([up.valkey.spec(*how), *(shard.postgres.spec(*how) for shard in up.shards)])
+        await together(shard.postgres.ensure_database() for shard in up.shards)
+        self.announce(f"starting {len(up.shards)} PgBouncers")
+        await self.add([shard.pgbouncer.spec(*how) for shard in up.shards])
 
-    def _end_leftovers(self) -> None:
-        pgdatas = sorted(self.data.glob("shard*/postgres"))
+    async def _stop(self, up: Running) -> None:
+        up.control = None
+        # Nothing is added or removed from here on: what waits for its turn finds that the cluster does not run.
+        async with self._changing:
+            try:
+                await up.children.stop_all()
+                up.write_down()
+            finally:
+                self._up = None
+
+    def _commands(self) -> dict[str, Command]:
+        async def add(name: str) -> dict[str, str]:
+            return asdict(await self.add_shard(name))
+
+        return {"add_shard": add, "remove_shard": self.remove_shard}
+
+    def _end_leftovers(self, identity: Identity) -> None:
+        pgdatas = [self.data / name / "postgres" for name in identity.directories]
         for record in end_leftovers(self.data / "processes.json", pgdatas):
             self.announce(f"ended {record.name} (pid {record.pid}), left behind by a supervisor that was killed")
-
-    def _write_down(self) -> None:
-        """Keep `cluster.json`, and what the next supervisor must know, true."""
-        up = self._running
-        records = [child.record for child in self.children if child.record is not None]
-        save_records(self.data / "processes.json", records)
-        write_cluster_file(self.data / "cluster.json", up.identity, up.port, up.valkey.url, up.shards, running=records)
-
-
-class _Up:
-    """What is known of a cluster only while it runs."""
-
-    def __init__(self, data: Path, identity: Identity, port: int) -> None:
-        self.identity = identity
-        self.port = port
-        self.valkey = Valkey(data / "valkey", identity)
-        self.postgres = [
-            PostgresShard(f"shard{number}", data / f"shard{number}", ports, identity)
-            for number, ports in enumerate(identity.shards, start=1)
-        ]
-        self.pgbouncers = [
-            PgBouncer(shard, ports, identity) for shard, ports in zip(self.postgres, identity.shards, strict=True)
-        ]
-        self.shards = [
-            ShardUrls(shard.name, bouncer.url, shard.direct_url)
-            for shard, bouncer in zip(self.postgres, self.pgbouncers, strict=True)
-        ]
 
 
 def _allow_open_files() -> None:

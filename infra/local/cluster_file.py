@@ -22,6 +22,14 @@ class ShardUrls:
     direct_url: str
 
 
+@dataclass(frozen=True, slots=True)
+class ControlAddress:
+    """Where the supervisor takes requests, and what a request must know."""
+
+    port: int
+    token: str
+
+
 def write_cluster_file(
     path: Path,
     identity: Identity,
@@ -29,8 +37,12 @@ def write_cluster_file(
     redis_url: str,
     shards: Sequence[ShardUrls],
     running: Sequence[ProcessRecord],
+    control: ControlAddress | None,
 ) -> None:
-    """Replace the file in one step. The addresses stay when nothing runs; `processes` is empty then."""
+    """Replace the file in one step.
+
+    The addresses stay when nothing runs; `processes` is empty and `control` null then.
+    """
     url = f"http://{HOST}:{port}"
     processes = [{"role": record.role, "name": record.name, "pid": record.pid} for record in running]
     if processes:
@@ -44,6 +56,7 @@ def write_cluster_file(
             "admin_key": identity.admin_key,
             "redis_url": redis_url,
             "shards": [asdict(shard) for shard in shards],
+            "control": asdict(control) if control else None,
             "processes": processes,
         },
     )

@@ -1,34 +1,46 @@
-"""What makes a cluster the same one after a restart: how many shards, its keys and passwords, its ports."""
+"""What makes a cluster the same one after a restart: its shards, its keys and passwords, its ports."""
 
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence, Set
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from domain.errors import OperatorError
 from infra.local.files import read_json, write_private_json
 from infra.local.ports import find_free_port, is_free
 
+SHARD_COUNT_MAX = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ShardPorts:
-    """The ports of one shard on 127.0.0.1; 0 until they are chosen."""
+    """A shard's name, and its ports on 127.0.0.1; 0 until they are chosen."""
 
+    name: str
     postgres: int = 0
     pgbouncer: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Kept in `DATA/identity.json`, readable by its owner alone."""
+    """Kept in `DATA/identity.json`, readable by its owner alone.
+
+    `made_with` is the number of shards that DATA was made with; `shards` are those it has now. `unfinished` names
+    shards whose adding or removing began and did not end: nothing of them is worth anything, and nothing of them is
+    started. A name leaves it when the same command is given again.
+    """
 
     server_key: str
     admin_key: str
     superuser_password: str
     shard_password: str
     redis_password: str
+    made_with: int
     shards: tuple[ShardPorts, ...]
+    unfinished: tuple[str, ...] = ()
     redis_port: int = 0
 
     @property
@@ -36,24 +48,43 @@ class Identity:
         """All ports it uses."""
         return {self.redis_port, *(port for shard in self.shards for port in (shard.postgres, shard.pgbouncer))}
 
+    @property
+    def directories(self) -> list[str]:
+        """The names of all shards that may have files or processes, the unfinished ones too."""
+        return [*(shard.name for shard in self.shards), *self.unfinished]
+
+    def with_unfinished(self, name: str) -> Identity:
+        """The same, but the shard of this name is being added or removed."""
+        rest = self.without(name)
+        return replace(rest, unfinished=(*rest.unfinished, name))
+
+    def with_shard(self, shard: ShardPorts) -> Identity:
+        """The same with one shard more, the last one."""
+        rest = self.without(shard.name)
+        return replace(rest, shards=(*rest.shards, shard))
+
+    def without(self, name: str) -> Identity:
+        """The same without anything of this name."""
+        return replace(
+            self,
+            shards=tuple(shard for shard in self.shards if shard.name != name),
+            unfinished=tuple(unfinished for unfinished in self.unfinished if unfinished != name),
+        )
+
 
 def load_identity(data: Path, shard_count: int) -> Identity:
-    """The identity kept in `data`; a new one if there is none yet.
+    """The identity kept in `data`; a new one of `shard_count` shards if there is none yet.
 
     Raises:
-        OperatorError: `data` holds another number of shards. Nothing was changed.
+        OperatorError: `data` was made with another number of shards, and does not hold that many now either. Nothing
+            was changed.
     """
     kept = read_json(_path(data))
     if kept is None:
         return _make(shard_count)
-    identity = Identity(**kept | {"shards": tuple(ShardPorts(**ports) for ports in kept["shards"])})
-    held = len(identity.shards)
-    if held != shard_count:
-        raise OperatorError(
-            f"{data} holds {held} shards, not {shard_count}; nothing was changed. Start it with SHARDS={held}, or "
-            f"carry its sessions over to a new DATA: `shardboard export --data {data} sessions.ndjson`, "
-            f"`make up SHARDS={shard_count} DATA=<new>`, `shardboard import --data <new> sessions.ndjson`"
-        )
+    identity = _read(kept)
+    if shard_count not in (identity.made_with, len(identity.shards)):
+        raise OperatorError(_refusal(data, identity, shard_count))
     return identity
 
 
@@ -67,14 +98,43 @@ def keep_identity(data: Path, identity: Identity) -> Identity:
         taken.add(port)
         return port
 
-    shards = tuple(ShardPorts(keep_or_find(s.postgres), keep_or_find(s.pgbouncer)) for s in identity.shards)
+    shards = tuple(ShardPorts(s.name, keep_or_find(s.postgres), keep_or_find(s.pgbouncer)) for s in identity.shards)
     kept = replace(identity, shards=shards, redis_port=keep_or_find(identity.redis_port))
-    write_private_json(_path(data), asdict(kept))
+    save_identity(data, kept)
     return kept
+
+
+def save_identity(data: Path, identity: Identity) -> None:
+    """Write the identity down in one step."""
+    write_private_json(_path(data), asdict(identity))
+
+
+def choose_ports(name: str, taken: Set[int]) -> ShardPorts:
+    """Two free ports for a new shard, none of them in `taken`.
+
+    Raises:
+        OperatorError: there are none.
+    """
+    postgres = find_free_port(set(taken))
+    return ShardPorts(name, postgres, find_free_port({*taken, postgres}))
+
+
+def names_in_words(shards: Sequence[ShardPorts]) -> str:
+    """The names of these shards for a message."""
+    return ", ".join(shard.name for shard in shards)
 
 
 def _path(data: Path) -> Path:
     return data / "identity.json"
+
+
+def _read(kept: dict[str, Any]) -> Identity:
+    # Before shards were added and removed they had no names of their own, and their number never changed.
+    shards = tuple(
+        ShardPorts(**{"name": f"shard{number}"} | ports) for number, ports in enumerate(kept["shards"], start=1)
+    )
+    unfinished = tuple(kept.get("unfinished", ()))
+    return Identity(**{"made_with": len(shards)} | kept | {"shards": shards, "unfinished": unfinished})
 
 
 def _make(shard_count: int) -> Identity:
@@ -84,5 +144,20 @@ def _make(shard_count: int) -> Identity:
         superuser_password=secrets.token_hex(16),
         shard_password=secrets.token_hex(16),
         redis_password=secrets.token_hex(16),
-        shards=(ShardPorts(),) * shard_count,
+        made_with=shard_count,
+        shards=tuple(ShardPorts(f"shard{number}") for number in range(1, shard_count + 1)),
     )
+
+
+def _refusal(data: Path, identity: Identity, shard_count: int) -> str:
+    made, held = identity.made_with, len(identity.shards)
+    facts = f"holds {_shards(held)}" if made == held else f"was made with {_shards(made)} and holds {held} now"
+    change = "add NAME --local` adds one" if shard_count > held else "remove NAME --local` removes one"
+    return (
+        f"{data} {facts}, not {shard_count}; nothing was changed. Start it with SHARDS={made}; while it runs, "
+        f"`shardboard shards {change}"
+    )
+
+
+def _shards(count: int) -> str:
+    return f"{count} shard" if count == 1 else f"{count} shards"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from infra.local.processes import ProcessRecord, command_line, end_all, load_records, started_at
@@ -10,14 +11,14 @@ from infra.local.processes import ProcessRecord, command_line, end_all, load_rec
 _PATIENCE_SECONDS = 5.0
 
 
-def end_leftovers(records_path: Path, pgdatas: list[Path]) -> list[ProcessRecord]:
+def end_leftovers(records_path: Path, pgdatas: Sequence[Path]) -> list[ProcessRecord]:
     """End every process that an earlier supervisor of the same DATA left behind. Returns those that ran.
 
     The caller holds the lock of DATA, so no supervisor of these processes is alive.
 
     Args:
         records_path: what that supervisor wrote about its children.
-        pgdatas: the data directories of the shards, each with a lock file that names its postmaster.
+        pgdatas: where the shards have their data directories, each with a lock file that names its postmaster.
     """
     ended = end_all(load_records(records_path), _PATIENCE_SECONDS)
     # A postmaster that was started after the last record was written.

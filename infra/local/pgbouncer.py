@@ -55,6 +55,7 @@ class PgBouncer:
             log=logs / f"pgbouncer-{self._postgres.name}.log",
             ready=self._is_ready,
             stop_signals=((stop, 1.0),),
+            shard=self._postgres.name,
         )
 
     def _config(self, users: Path, version: tuple[int, int]) -> str:

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 import asyncpg
@@ -86,6 +87,7 @@ class PostgresShard:
             ready_seconds_max=300.0,
             # Busy sessions of a postmaster that was killed hold its memory until they notice, up to a few seconds.
             start_tries=7,
+            shard=self.name,
         )
 
     async def ensure_database(self) -> None:
@@ -132,7 +134,9 @@ class PostgresShard:
         try:
             _, errors = await process.communicate()
         except asyncio.CancelledError:
-            process.kill()
+            # Its whole session: the servers that initdb runs would go on writing for a moment.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             await process.wait()
             raise
         if process.returncode != 0:

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ import psutil
 import pytest
 
 from app.cli.up import describe_addresses
+from infra.local.control import add_local_shard
 from infra.local.ports import find_free_port
 from tests.waiting import until
 
@@ -166,6 +167,27 @@ async def test_after_a_kill_of_everything_each_acknowledged_score_is_there(tmp_p
             )
 
         await until(has_all)
+
+
+async def test_a_shard_that_was_added_beside_it_comes_up_with_the_next_start(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    async with up(data) as running:
+        added = await add_local_shard(data, "eu1")
+        assert len(running.pids("postgres")) == len(running.pids("pgbouncer")) == 3
+        running.process.send_signal(signal.SIGTERM)
+        output, _ = await running.process.communicate()
+        assert output.decode().strip().splitlines() == [
+            "adding the shard eu1",
+            "added the shard eu1",
+            "stopping",
+            "stopped",
+        ]
+        assert running.described()["control"] is None
+
+    async with up(data) as running:
+        assert running.greeting[:2] == ["starting 3 PostgreSQL shards and Valkey", "starting 3 PgBouncers"]
+        assert running.described()["shards"][2] == asdict(added)
+        assert await running.health() == "healthy"
 
 
 async def test_a_taken_port_is_one_line_and_an_exit_code(tmp_path: Path) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import stat
 from pathlib import Path
-from typing import Any
 
 import asyncpg
 import psutil
@@ -17,11 +15,7 @@ from redis.exceptions import AuthenticationError
 
 from infra.local.cluster import LocalCluster
 from tests.conftest import MakeCluster
-
-
-def read_cluster_file(data: Path) -> dict[str, Any]:
-    described: dict[str, Any] = json.loads((data / "cluster.json").read_text())
-    return described
+from tests.infra.clusters import read_cluster_file
 
 
 async def test_every_address_answers(clean: LocalCluster) -> None:
@@ -70,6 +64,7 @@ async def test_cluster_file_tells_what_runs_and_only_to_its_owner(clean: LocalCl
         "admin_key",
         "redis_url",
         "shards",
+        "control",
         "processes",
     ]
     assert described["url"] == f"http://127.0.0.1:{clean.port}"
@@ -80,6 +75,8 @@ async def test_cluster_file_tells_what_runs_and_only_to_its_owner(clean: LocalCl
     ]
     assert described["server_key"] != described["admin_key"]
     assert len(described["server_key"]) == len(described["admin_key"]) == 32
+    assert list(described["control"]) == ["port", "token"]
+    assert len(described["control"]["token"]) == 43
     numbers = range(1, len(clean.shards) + 1)
     assert {(process["role"], process["name"], process["pid"]) for process in described["processes"]} == {
         ("supervisor", "supervisor", os.getpid()),
@@ -117,6 +114,7 @@ async def test_stopping_leaves_nothing_running(make_cluster: MakeCluster) -> Non
     assert not {c.laddr.port for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN} & ports
     described = read_cluster_file(cluster.data)
     assert described["processes"] == []
+    assert described["control"] is None
     assert len(described["shards"]) == 2
 
 

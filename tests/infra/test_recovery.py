@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,49 +19,12 @@ import pytest
 from infra.local.leftovers import end_leftovers
 from infra.local.processes import ProcessRecord, is_running, save_records, started_at
 from tests.conftest import MakeCluster
+from tests.infra.clusters import is_alive, read_cluster_file, supervised
 from tests.waiting import until
-
-SUPERVISOR = """
-import asyncio, sys
-from pathlib import Path
-from infra.local.cluster import LocalCluster
-
-async def supervise():
-    async with LocalCluster(Path(sys.argv[1]), 2).running():
-        print("up", flush=True)
-        await asyncio.Event().wait()
-
-asyncio.run(supervise())
-"""
-
-
-@asynccontextmanager
-async def supervised(data: Path) -> AsyncIterator[psutil.Process]:
-    """A cluster on `data` under a supervisor of its own, which the test ends."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", SUPERVISOR, str(data), stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    try:
-        async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"up\n"
-        yield psutil.Process(process.pid)
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
-
-
-def is_alive(process: psutil.Process) -> bool:
-    """Whether it still does anything; one that is dead and not yet waited for does not."""
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
 
 
 def shards_of(data: Path) -> list[dict[str, Any]]:
-    shards: list[dict[str, Any]] = json.loads((data / "cluster.json").read_text())["shards"]
+    shards: list[dict[str, Any]] = read_cluster_file(data)["shards"]
     return shards
 
 
@@ -84,7 +46,7 @@ async def count_rows(shards: list[dict[str, Any]]) -> list[int]:
 
 async def test_all_killed_at_once(make_cluster: MakeCluster, tmp_path: Path) -> None:
     data = tmp_path / "data"
-    async with supervised(data) as supervisor:
+    async with supervised(data, 2) as supervisor:
         await write_rows(shards_of(data))
         family = supervisor.children(recursive=True)
         for process in [supervisor, *family]:
@@ -100,12 +62,12 @@ async def test_all_that_cluster_json_names_is_killed_while_sessions_are_busy(
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    async with supervised(data) as supervisor:
+    async with supervised(data, 2) as supervisor:
         await write_rows(shards_of(data))
         connection = await asyncpg.connect(shards_of(data)[0]["direct_url"])
         busy = asyncio.create_task(connection.fetchval("select count(*) from generate_series(1, 5000000)"))
         await until(lambda: any("SELECT" in " ".join(p.cmdline()) for p in supervisor.children(recursive=True)))
-        for process in json.loads((data / "cluster.json").read_text())["processes"]:
+        for process in read_cluster_file(data)["processes"]:
             with suppress(ProcessLookupError):
                 os.kill(process["pid"], signal.SIGKILL)
 
@@ -119,7 +81,7 @@ async def test_a_killed_supervisor_leaves_nothing_that_the_next_one_cannot_end(
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    async with supervised(data) as supervisor:
+    async with supervised(data, 2) as supervisor:
         await write_rows(shards_of(data))
         family = supervisor.children(recursive=True)
         supervisor.kill()
@@ -131,7 +93,7 @@ async def test_a_killed_supervisor_leaves_nothing_that_the_next_one_cannot_end(
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next start ends them")
 async def test_on_linux_children_die_with_their_supervisor(tmp_path: Path) -> None:
-    async with supervised(tmp_path / "data") as supervisor:
+    async with supervised(tmp_path / "data", 2) as supervisor:
         family = supervisor.children(recursive=True)
         supervisor.kill()
         await until(lambda: not any(is_alive(process) for process in family))
@@ -141,7 +103,7 @@ async def test_sigterm_to_a_supervisor_that_does_not_handle_it_is_no_worse_than_
     make_cluster: MakeCluster, tmp_path: Path
 ) -> None:
     data = tmp_path / "data"
-    async with supervised(data) as supervisor:
+    async with supervised(data, 2) as supervisor:
         await write_rows(shards_of(data))
         supervisor.terminate()
     async with make_cluster(shard_count=2, data=data):

@@ -12,19 +12,7 @@ from domain.errors import OperatorError
 from infra.local.cluster import LocalCluster
 from infra.local.ports import is_free
 from tests.conftest import MakeCluster
-
-
-def everything_in(directory: Path) -> dict[str, tuple[int, int]]:
-    """Each file with its size and time of change."""
-    files = (path for path in directory.rglob("*") if path.is_file())
-    return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
-
-
-async def refusal_of(cluster: LocalCluster) -> str:
-    with pytest.raises(OperatorError) as refused:
-        async with cluster.running():
-            pytest.fail("it was started")
-    return str(refused.value)
+from tests.infra.clusters import everything_in, refusal_of
 
 
 async def test_a_taken_port_is_named_with_the_way_out(tmp_path: Path) -> None:
@@ -48,16 +36,11 @@ async def test_another_number_of_shards_is_refused(make_cluster: MakeCluster, tm
     async with make_cluster(shard_count=1, data=data):
         pass
     before = everything_in(data)
-    refusal = await refusal_of(LocalCluster(data, 2))
-    del before[str(data / "lock")]
-    after = everything_in(data)
-    del after[str(data / "lock")]
-    assert refusal == (
-        f"{data} holds 1 shards, not 2; nothing was changed. Start it with SHARDS=1, or carry its sessions over to a "
-        f"new DATA: `shardboard export --data {data} sessions.ndjson`, `make up SHARDS=2 DATA=<new>`, "
-        "`shardboard import --data <new> sessions.ndjson`"
+    assert await refusal_of(LocalCluster(data, 2)) == (
+        f"{data} holds 1 shard, not 2; nothing was changed. Start it with SHARDS=1; while it runs, "
+        "`shardboard shards add NAME --local` adds one"
     )
-    assert after == before
+    assert everything_in(data) == before
 
 
 async def test_one_supervisor_for_one_data(make_cluster: MakeCluster) -> None:
