@@ -1,0 +1,1 @@
+"""Moving buckets while the game is on: a pure planner, a runner, one move, clean-up."""
