@@ -33,7 +33,7 @@ _STANDING_COLUMNS += ["revision", "changed_xid"]
 
 # Nobody moves a bucket away, or another one here, while this transaction is open; and it may rest between two batches.
 _BEGIN = "set local idle_in_transaction_session_timeout = 0; lock table bucket_owner in share mode"
-_OWNED = "select bucket from bucket_owner where state = 'owned'"
+_OWNED = "select bucket from bucket_owner where state = 'owned' or frozen_until <= clock_timestamp()"
 
 
 def pack_texts(*texts: str) -> bytes:

@@ -187,7 +187,10 @@ class Postgres:
             connection.terminate()
 
     async def _refuse_wrong_shard(self, connection: asyncpg.Connection) -> None:
-        row = await connection.fetchrow("select name from shard_info")
+        try:
+            row = await connection.fetchrow("select name from shard_info")
+        except asyncpg.UndefinedTableError as error:
+            raise OperatorError(f"Shard {self.name} has no tables yet; run `shardboard migrate`.") from error
         if row is None or row["name"] != self.name:
             found = "no shard" if row is None else f"the shard {row['name']!r}"
             raise OperatorError(f"The address of shard {self.name!r} leads to {found}; check SHARDBOARD_SHARDS.")

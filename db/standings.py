@@ -5,8 +5,9 @@ Rows that a moved bucket left behind are no standings: what answers clients coun
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+import asyncpg
 from msgspec import Struct
 
 from db.postgres import Postgres
@@ -24,71 +25,89 @@ _READ_ROWS = f"""
     left join players as p on p.bucket = k.bucket and p.user_id = k.user_id
 """
 
-_COUNT_BETTER = """
-    select t.ord::integer, b.better::integer
-    from unnest($1::bigint[]) with ordinality as t (total, ord)
+_READ_HELD = f"""
+    select {_COLUMNS}
+    from unnest($1::smallint[], $2::bigint[]) as k (bucket, user_id)
+    join leaderboard as l on l.bucket = k.bucket and l.board_id = 1 and l.user_id = k.user_id
+    left join players as p on p.bucket = k.bucket and p.user_id = k.user_id
+"""
+
+# Statements over whole buckets take them as a mask of 512 bytes: a look at a bit costs the same for any number of
+# buckets and under any plan, while an array that is no constant is searched from its begin. Whether this shard owns
+# all of them is told as of the same moment. (`<> 0`, because the planner takes `= 1` for one row of two hundred.)
+_MINE = """
+    select count(*) = bit_count($1::bytea) as mine from bucket_owner as o where get_bit($1::bytea, o.bucket) <> 0
+"""
+
+_COUNT_BETTER = f"""
+    select m.mine, b.better::integer
+    from ({_MINE}) as m
+    cross join unnest($2::bigint[]) with ordinality as t (total, ord)
     cross join lateral (
         select count(*) as better
         from (
             select 1
             from leaderboard as l
-            where l.board_id = 1 and l.total_score > t.total and l.bucket in (select o.bucket from bucket_owner as o)
-            limit $2
+            where l.board_id = 1 and l.total_score > t.total and get_bit($1::bytea, l.bucket) <> 0
+            limit $3
         ) as counted
     ) as b
     order by t.ord
 """
 
-_COUNT_PLAYERS = """
-    select count(*)::bigint from leaderboard as l
-    where l.board_id = 1 and l.bucket in (select o.bucket from bucket_owner as o)
+_COUNT_PLAYERS = f"""
+    select m.mine, c.players
+    from ({_MINE}) as m
+    cross join (
+        select count(*) as players from leaderboard as l where l.board_id = 1 and get_bit($1::bytea, l.bucket) <> 0
+    ) as c
 """
 
 # Two statements, because a row comparison needs one direction for both columns, and the order has two.
 _PAGE = f"""
-    select {_COLUMNS}
-    from (
+    select m.mine, {_COLUMNS}
+    from ({_MINE}) as m
+    left join (
         (
             select * from leaderboard
-            where board_id = 1 and total_score = $1 and user_id > $2
-                and bucket in (select o.bucket from bucket_owner as o)
+            where board_id = 1 and total_score = $2 and user_id > $3 and get_bit($1::bytea, bucket) <> 0
             order by total_score desc, user_id
-            limit $3
+            limit $4
         )
         union all
         (
             select * from leaderboard
-            where board_id = 1 and total_score < $1 and bucket in (select o.bucket from bucket_owner as o)
+            where board_id = 1 and total_score < $2 and get_bit($1::bytea, bucket) <> 0
             order by total_score desc, user_id
-            limit $3
+            limit $4
         )
-    ) as l
-    join players as p on p.bucket = l.bucket and p.user_id = l.user_id
+    ) as l on true
+    left join players as p on p.bucket = l.bucket and p.user_id = l.user_id
     order by l.total_score desc, l.user_id
-    limit $3
+    limit greatest($4, 1)
 """
 
 _BEFORE = f"""
-    select {_COLUMNS}
-    from (
+    select m.mine, {_COLUMNS}
+    from ({_MINE}) as m
+    left join (
         (
             select * from leaderboard
-            where board_id = 1 and total_score = $1 and user_id < $2
-                and bucket in (select o.bucket from bucket_owner as o)
+            where board_id = 1 and total_score = $2 and user_id < $3 and get_bit($1::bytea, bucket) <> 0
             order by total_score, user_id desc
-            limit $3
+            limit $4
         )
         union all
         (
             select * from leaderboard
-            where board_id = 1 and total_score > $1 and bucket in (select o.bucket from bucket_owner as o)
+            where board_id = 1 and total_score > $2 and get_bit($1::bytea, bucket) <> 0
             order by total_score, user_id desc
-            limit $3
+            limit $4
         )
-    ) as l
-    join players as p on p.bucket = l.bucket and p.user_id = l.user_id
+    ) as l on true
+    left join players as p on p.bucket = l.bucket and p.user_id = l.user_id
     order by l.total_score, l.user_id desc
-    limit $3
+    limit greatest($4, 1)
 """
 
 _MARK = "select i.incarnation::text, pg_snapshot_xmin(pg_current_snapshot())::text from shard_info as i"
@@ -104,19 +123,22 @@ _CHANGED = """
 """
 
 _SCAN = f"""
-    select l.bucket, {_COLUMNS}
-    from (
+    select m.mine, l.bucket, {_COLUMNS}
+    from ({_MINE}) as m
+    left join (
         select * from leaderboard
-        where (bucket, board_id, user_id) > ($1::smallint, 1::smallint, $2::bigint) and board_id = 1
-            and bucket in (select o.bucket from bucket_owner as o)
+        where (bucket, board_id, user_id) > ($2::smallint, 1::smallint, $3::bigint) and board_id = 1
+            and bucket <= $4 and get_bit($1::bytea, bucket) <> 0
         order by bucket, board_id, user_id
-        limit $3
-    ) as l
-    join players as p on p.bucket = l.bucket and p.user_id = l.user_id
+        limit $5
+    ) as l on true
+    left join players as p on p.bucket = l.bucket and p.user_id = l.user_id
     order by l.bucket, l.user_id
 """
 
 _SCAN_TIMEOUT_S = 30.0
+# A bit for each of the 4096 buckets.
+_MASK_BYTES = 512
 
 
 class ChangedRow(Struct, frozen=True, gc=False):
@@ -144,40 +166,72 @@ async def read_rows(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tupl
     return rows, strangers
 
 
-async def count_better(postgres: Postgres, totals: Sequence[int], depth_max: int) -> list[int]:
-    """For each total how many of the shard's players have a better one; counting stops at `depth_max`.
+async def read_held_rows(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tuple[dict[int, Row], frozenset[int]]:
+    """The rows of (bucket, user id) pairs that this shard holds, by user id, whether it owns their buckets or not.
+
+    Where it does not, they are what another shard committed, now or earlier: a move brings them here before the bucket,
+    and what it leaves behind stays for a while. That is good for whoever compares revisions, and for nobody else.
+
+    Returns:
+        The rows, and the user ids of those whose player has not come here yet: a move copies one table after the other.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    return [row[1] for row in await postgres.call(_COUNT_BETTER, totals, depth_max)]
+    found = await postgres.call(_READ_HELD, [b for b, _ in keys], [u for _, u in keys])
+    nameless = frozenset(columns[0] for columns in found if columns[1] is None)
+    return {columns[0]: Row(*columns) for columns in found if columns[1] is not None}, nameless
 
 
-async def count_players(postgres: Postgres) -> int:
-    """How many players have a standing on this shard.
+async def count_better(
+    postgres: Postgres, buckets: Sequence[int], totals: Sequence[int], depth_max: int
+) -> list[int] | None:
+    """For each total how many players of `buckets` have a better one; counting stops at `depth_max`.
 
-    Raises:
-        Unavailable: the shard does not answer.
-    """
-    return int((await postgres.call(_COUNT_PLAYERS))[0][0])
-
-
-async def read_page(postgres: Postgres, after: tuple[int, int], limit: int) -> list[Row]:
-    """The shard's rows behind the place `after` (total, user id), best first.
+    Returns:
+        None where the shard does not own all of the buckets.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    return [Row(*columns) for columns in await postgres.call(_PAGE, *after, limit)]
+    found = await postgres.call(_COUNT_BETTER, _mask(buckets), totals, depth_max)
+    return [better for _, better in found] if all(mine for mine, _ in found) else None
 
 
-async def read_before(postgres: Postgres, before: tuple[int, int], limit: int) -> list[Row]:
-    """The shard's rows ahead of the place `before` (total, user id), the nearest first.
+async def count_players(postgres: Postgres, buckets: Sequence[int]) -> int | None:
+    """How many players of `buckets` have a standing; None where the shard does not own all of the buckets.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    return [Row(*columns) for columns in await postgres.call(_BEFORE, *before, limit)]
+    ((mine, players),) = await postgres.call(_COUNT_PLAYERS, _mask(buckets))
+    return int(players) if mine else None
+
+
+async def read_page(postgres: Postgres, buckets: Sequence[int], after: tuple[int, int], limit: int) -> list[Row] | None:
+    """The rows of `buckets` behind the place `after` (total, user id), best first.
+
+    Returns:
+        None where the shard does not own all of the buckets.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    return _rows_if_mine(await postgres.call(_PAGE, _mask(buckets), *after, limit))
+
+
+async def read_before(
+    postgres: Postgres, buckets: Sequence[int], before: tuple[int, int], limit: int
+) -> list[Row] | None:
+    """The rows of `buckets` ahead of the place `before` (total, user id), the nearest first.
+
+    Returns:
+        None where the shard does not own all of the buckets.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    return _rows_if_mine(await postgres.call(_BEFORE, _mask(buckets), *before, limit))
 
 
 async def read_mark(postgres: Postgres) -> tuple[str, int]:
@@ -206,12 +260,36 @@ async def read_changed(postgres: Postgres, since: tuple[int, int | None], limit:
     return [ChangedRow(int(xid), user_id, bucket, revision) for xid, user_id, bucket, revision in rows]
 
 
-async def scan_rows(postgres: Postgres, after: tuple[int, int], limit: int) -> tuple[list[Row], tuple[int, int] | None]:
-    """A batch of all rows, in order of (bucket, user id), and the place to go on from; None at the end.
+async def scan_rows(
+    postgres: Postgres, buckets: Sequence[int], after: tuple[int, int], limit: int
+) -> tuple[list[Row], tuple[int, int] | None] | None:
+    """A batch of the rows of `buckets`, in order of (bucket, user id), and the place to go on from; None at the end.
+
+    Returns:
+        None where the shard does not own all of the buckets.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    found = await postgres.call(_SCAN, *after, limit, timeout_s=_SCAN_TIMEOUT_S)
-    rows = [Row(*columns) for _, *columns in found]
-    return rows, (found[-1][0], rows[-1].user_id) if found else None
+    arguments = (_mask(buckets), *after, max(buckets, default=-1), limit)
+    found = await postgres.call(_SCAN, *arguments, timeout_s=_SCAN_TIMEOUT_S)
+    if not found[0]["mine"]:
+        return None
+    places = [(bucket, user_id) for _, bucket, user_id, *_ in found if bucket is not None]
+    rows = [Row(*columns) for _, _, *columns in found if columns[1] is not None]
+    return rows, places[-1] if len(places) == limit else None
+
+
+def _rows_if_mine(found: Sequence[asyncpg.Record]) -> list[Row] | None:
+    """The rows of an answer that begins with whether this shard owns what was asked; at least one row of nulls."""
+    if not found[0]["mine"]:
+        return None
+    return [Row(*columns) for _, *columns in found if columns[1] is not None]
+
+
+def _mask(buckets: Iterable[int]) -> bytes:
+    """Buckets as bits, as get_bit counts them."""
+    mask = bytearray(_MASK_BYTES)
+    for bucket in buckets:
+        mask[bucket >> 3] |= 1 << (bucket & 7)
+    return bytes(mask)

@@ -6,10 +6,13 @@ The reasons for each column stand in docs/ARCHITECTURE.md. Nothing outside `db` 
 from __future__ import annotations
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
+    Double,
     Index,
     Integer,
     MetaData,
@@ -60,8 +63,68 @@ bucket_owner = Table(
     Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
     Column("state", Text, nullable=False),
     Column("epoch", BigInteger, nullable=False),
+    Column("frozen_until", Instant),
     CheckConstraint("bucket between 0 and 4095", name="bucket_range"),
     CheckConstraint("state in ('owned', 'frozen')", name="state_known"),
+    CheckConstraint("frozen_until is null or state = 'frozen'", name="frozen_until"),
+)
+
+# What the shard gave away: `target` owns the bucket since `epoch`. Never deleted, so that an old claim stays refused.
+bucket_handover = Table(
+    "bucket_handover",
+    metadata,
+    Column("bucket", SmallInteger, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("target", Text, nullable=False),
+)
+
+# Every shard knows all the others; of two rows of one shard the one with the higher version is the newer.
+shard_directory = Table(
+    "shard_directory",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("url", Text, nullable=False),
+    Column("direct_url", Text, nullable=False),
+    Column("removed", Boolean, nullable=False),
+    Column("capacity_bytes", BigInteger),
+    Column("version", BigInteger, nullable=False),
+)
+
+# The moves that begin at this shard, ended ones included.
+bucket_moves = Table(
+    "bucket_moves",
+    metadata,
+    Column("move_id", Uuid, primary_key=True),
+    Column("plan_id", Uuid, nullable=False),
+    Column("ordinal", Integer, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("buckets", ARRAY(SmallInteger), nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("wish", Text, nullable=False),
+    Column("trouble", Text),
+    Column("keep_copies", Boolean, nullable=False),
+    Column("rows_planned", BigInteger, nullable=False),
+    Column("bytes_planned", BigInteger, nullable=False),
+    Column("rows_moved", BigInteger),
+    Column("pause_ms_max", Double),
+    Column("planned_at", Instant, nullable=False),
+    Column("copying_at", Instant),
+    Column("following_at", Instant),
+    Column("switched_at", Instant),
+    Column("ended_at", Instant),
+    CheckConstraint(
+        "phase in ('planned', 'copying', 'following', 'switched', 'done', 'aborting', 'aborted')", name="phase_known"
+    ),
+    CheckConstraint("wish in ('run', 'pause', 'abort')", name="wish_known"),
+)
+
+# A row here went through the stream of changes after all that was written before it.
+move_markers = Table(
+    "move_markers",
+    metadata,
+    Column("move_id", Uuid, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
 )
 
 boards = Table(
@@ -95,7 +158,7 @@ leaderboard = Table(
     PrimaryKeyConstraint("bucket", "board_id", "user_id"),
     CheckConstraint("total_score between -9007199254740991 and 9007199254740991", name="total_range"),
     Index("leaderboard_rank_idx", "board_id", text("total_score DESC"), "user_id"),
-    Index("leaderboard_changed_idx", "changed_xid"),
+    Index("leaderboard_changed_idx", "changed_xid", "user_id"),
 )
 
 game_sessions = Table(

@@ -26,13 +26,20 @@ class Gate:
     """
 
     def __init__(self, width: int, lease_s: float) -> None:
+        self._width = width
         self._free = width
         self._lease_s = lease_s
         self._waiting: deque[Callable[[], None]] = deque()
 
+    def set_width(self, width: int) -> None:
+        """Let so many flushes run at once from now on; those that are under way stay."""
+        self._free += width - self._width
+        self._width = width
+        self._let_in()
+
     def enter(self, again: Callable[[], None]) -> Callable[[], None] | None:
         """What ends the stay; None where the gate is full: `again` is called when it is worth another try."""
-        if not self._free:
+        if self._free <= 0:
             if again not in self._waiting:
                 self._waiting.append(again)
             return None
@@ -45,11 +52,14 @@ class Gate:
                 timer.cancel()
                 timer = None
                 self._free += 1
-                while self._free and self._waiting:
-                    self._waiting.popleft()()
+                self._let_in()
 
         timer = asyncio.get_running_loop().call_later(self._lease_s, leave)
         return leave
+
+    def _let_in(self) -> None:
+        while self._free > 0 and self._waiting:
+            self._waiting.popleft()()
 
 
 class Coalescer(Generic[Item, Result]):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -104,7 +105,7 @@ class _Import:
         self._parts = parts
         self._imported = imported
         self._report = report
-        self._months = {name: _Months() for name in parts.router.shards}
+        self._months: defaultdict[str, _Months] = defaultdict(_Months)
 
     def refuse(self, line: int, reason: str) -> None:
         """Count a row as bad and say why."""
@@ -119,12 +120,11 @@ class _Import:
         """
         waiting = await self._without_used_ids(rows)
         for _ in range(_FOLLOWS_MAX):
-            groups: dict[str, list[tuple[int, ImportRow]]] = {}
+            groups: dict[Shard, list[tuple[int, ImportRow]]] = {}
             for row in waiting:
                 bucket, shard = await self._parts.router.locate(row.submission.user_id)
-                groups.setdefault(shard.name, []).append((bucket, row))
-            shards = self._parts.router.shards
-            left = await asyncio.gather(*(self._record_on(shards[name], group) for name, group in groups.items()))
+                groups.setdefault(shard, []).append((bucket, row))
+            left = await asyncio.gather(*(self._record_on(shard, group) for shard, group in groups.items()))
             waiting = [row for rows_left in left for row in rows_left]
             if not waiting:
                 return

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from db.overview import Overview, read_overview
-from db.ownership import read_owned
+from db.ownership import Ownership, read_ownership
 from db.postgres import Postgres
 from domain.errors import MapError, ShardboardError
-from sharding.shardmap import Claim, build_map
+from sharding.shardmap import build_map
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,17 @@ async def list_shards(postgreses: Sequence[Postgres]) -> ListedShards:
     asked = await asyncio.gather(*(_ask(postgres) for postgres in postgreses))
     map_error = None
     try:
-        build_map({shard.name: claims for shard, claims in asked})
+        build_map({shard.name: ownership for shard, ownership in asked})
     except MapError as error:
         map_error = str(error)
     return ListedShards([shard for shard, _ in asked], map_error)
 
 
-async def _ask(postgres: Postgres) -> tuple[ListedShard, list[Claim] | None]:
+async def _ask(postgres: Postgres) -> tuple[ListedShard, Ownership | None]:
     try:
         overview = await read_overview(postgres)
-        claims = [Claim(owned.bucket, owned.epoch) for owned in await read_owned(postgres)]
+        ownership = await read_ownership(postgres)
         prepared = await postgres.keeps_prepared_statements()
     except ShardboardError as error:
         return ListedShard(postgres.name, None, None, str(error)), None
-    return ListedShard(postgres.name, overview, prepared, None), claims
+    return ListedShard(postgres.name, overview, prepared, None), ownership

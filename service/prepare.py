@@ -1,25 +1,21 @@
-"""Bring every shard to the newest schema, deal out the buckets of a new deployment, and keep partitions ready."""
+"""Bring every shard to the newest schema, make all known to each, deal out the buckets, and keep partitions ready."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from db.directory import DirectoryEntry, read_directory, write_directory
 from db.migrate import migrate
-from db.ownership import claim_first, list_owned
+from db.ownership import claim_first, read_ownership
 from db.partitions import Month, make_partitions, months_to_keep_ready
 from db.postgres import Postgres
 from domain.errors import ShardboardError
+from sharding.known_shards import newest_entries
 from sharding.placement import deal_out
-
-
-@dataclass(frozen=True, slots=True)
-class ShardToPrepare:
-    """A shard's name and its direct address."""
-
-    name: str
-    direct_url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,18 +27,25 @@ class Prepared:
     error: ShardboardError | None
 
 
-async def migrate_shards(shards: Sequence[ShardToPrepare], *, back_days: int, months_ahead: int) -> list[Prepared]:
+async def migrate_shards(shards: Sequence[DirectoryEntry], *, back_days: int, months_ahead: int) -> list[Prepared]:
     """Migrate every shard and make its partitions; one that fails does not keep the others from it.
 
-    A deployment in which no shard owns a bucket yet is given them here, once all shards are migrated.
+    Each of those that are migrated is told where all of them are. A deployment in which no shard owns a bucket yet is
+    given them here, once all shards are migrated.
+
+    Args:
+        shards: all that there are; of their entries only the addresses count.
 
     Raises:
         Unavailable: a shard stopped answering in between; run it again.
     """
     # One after the other: Alembic keeps what it is doing in globals of the process.
     results = [await _prepare(shard, back_days, months_ahead) for shard in shards]
-    if not any(result.error for result in results):
-        await _deal_out_buckets(shards)
+    migrated = [shard for shard, result in zip(shards, results, strict=True) if not result.error]
+    async with _connected(migrated) as postgreses:
+        directory = await _make_known(migrated, postgreses)
+        if len(migrated) == len(shards) and directory.keys() == {shard.name for shard in shards}:
+            await _deal_out_buckets(postgreses)
     return results
 
 
@@ -57,7 +60,7 @@ async def keep_partitions_ready(postgres: Postgres, *, back_days: int, months_ah
         return await make_partitions(connection, months)
 
 
-async def _prepare(shard: ShardToPrepare, back_days: int, months_ahead: int) -> Prepared:
+async def _prepare(shard: DirectoryEntry, back_days: int, months_ahead: int) -> Prepared:
     postgres = Postgres(shard.name, shard.direct_url)
     try:
         before = await migrate(shard.name, shard.direct_url)
@@ -69,22 +72,41 @@ async def _prepare(shard: ShardToPrepare, back_days: int, months_ahead: int) -> 
     return Prepared(shard.name, before, None)
 
 
-async def _deal_out_buckets(shards: Sequence[ShardToPrepare]) -> None:
-    """Give each shard of a new deployment its buckets; goes on where an earlier try ended half-way."""
+@asynccontextmanager
+async def _connected(shards: Sequence[DirectoryEntry]) -> AsyncIterator[list[Postgres]]:
     postgreses = [Postgres(shard.name, shard.direct_url) for shard in shards]
-    deal = [set(buckets) for buckets in deal_out(len(shards))]
     try:
-        owned = []
-        for postgres in postgreses:
-            async with postgres.read() as connection:
-                owned.append(await list_owned(connection))
-        is_new = all(has in (set(), gets) for has, gets in zip(owned, deal, strict=True))
-        if not is_new or owned == deal:
-            return
-        for postgres, has, gets in zip(postgreses, owned, deal, strict=True):
-            if not has:
-                async with postgres.write() as connection:
-                    await claim_first(connection, sorted(gets))
+        yield postgreses
     finally:
-        for postgres in postgreses:
-            await postgres.close()
+        await asyncio.gather(*(postgres.close() for postgres in postgreses))
+
+
+async def _make_known(shards: Sequence[DirectoryEntry], postgreses: Sequence[Postgres]) -> Mapping[str, DirectoryEntry]:
+    """Let each shard know where all are: those given, and whomever any of them knows. Gives what all know then."""
+    known = newest_entries([entry for postgres in postgreses for entry in await read_directory(postgres)])
+    for shard in shards:
+        entry = known.get(shard.name)
+        if entry is None:
+            known[shard.name] = replace(shard, removed=False, version=1)
+        elif (entry.url, entry.direct_url) != (shard.url, shard.direct_url):
+            known[shard.name] = replace(entry, url=shard.url, direct_url=shard.direct_url, version=entry.version + 1)
+    for postgres in postgreses:
+        await write_directory(postgres, known.values())
+    return known
+
+
+async def _deal_out_buckets(postgreses: Sequence[Postgres]) -> None:
+    """Give each shard of a new deployment its buckets; goes on where an earlier try ended half-way.
+
+    Where a bucket was ever handed over, the deployment is not new, whatever its shards own at the moment.
+    """
+    deal = [set(buckets) for buckets in deal_out(len(postgreses))]
+    words = [await read_ownership(postgres) for postgres in postgreses]
+    owned = [{claim.bucket for claim in word.owned} for word in words]
+    is_new = all(has in (set(), gets) for has, gets in zip(owned, deal, strict=True))
+    if not is_new or owned == deal or any(word.handed_over for word in words):
+        return
+    for postgres, has, gets in zip(postgreses, owned, deal, strict=True):
+        if not has:
+            async with postgres.write() as connection:
+                await claim_first(connection, sorted(gets))

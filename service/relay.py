@@ -9,19 +9,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from secrets import token_hex
 
 from db.postgres import Postgres
-from db.standings import ChangedRow, read_changed, read_mark, read_rows, scan_rows
+from db.standings import ChangedRow, read_changed, read_held_rows, read_mark
 from domain.errors import ShardboardError, Unavailable
-from domain.ids import USER_ID_MIN
 from domain.standing import GLOBAL_BOARD
-from domain.tasks import end_tasks
 from ranking.marks import Marks
 from ranking.rebuild import Rebuild, RebuildLost
 from ranking.store import RanksUnavailable
 from service.parts import Parts
+from service.scan_standings import scan_standings
+from service.shard_workers import ShardWorkers
+from sharding.router import Shard
 
 logger = logging.getLogger(__name__)
 
@@ -41,37 +42,36 @@ class Relay:
         self._interval_s = interval_s
         self._holder = token_hex(8)
         self._marks = Marks(parts.store, parts.projection.keys)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._workers = ShardWorkers(parts.router, self._forever)
         self._complaints: dict[str, str] = {}
         self._known = False
 
     def start(self) -> None:
         """Begin, in the background."""
-        names = list(self._parts.router.shards)
-        self._tasks = [asyncio.create_task(self._forever(name)) for name in names]
+        self._workers.start()
 
     async def close(self) -> None:
         """Stop."""
-        await end_tasks(self._tasks)
+        await self._workers.close()
 
-    async def _forever(self, shard: str) -> None:
+    async def _forever(self, shard: Shard) -> None:
         while True:
             try:
                 await self._look_at(shard)
-                self._complaints.pop(shard, None)
+                self._complaints.pop(shard.name, None)
             except ShardboardError as error:
-                self._complain(shard, str(error))
+                self._complain(shard.name, str(error))
             except Exception:
-                logger.exception("the relay of shard %s failed; it tries again", shard)
+                logger.exception("the relay of shard %s failed; it tries again", shard.name)
             await asyncio.sleep(self._interval_s)
 
-    async def _look_at(self, shard: str) -> None:
+    async def _look_at(self, shard: Shard) -> None:
         lease_ms = int(self._interval_s * 1000 * _LEASE_INTERVALS)
-        if not await self._marks.lease(shard, self._holder, lease_ms):
+        if not await self._marks.lease(shard.name, self._holder, lease_ms):
             return
-        leads = shard == next(iter(self._parts.router.shards))
+        leads = shard is next(iter(self._parts.router.shards.values()), None)
         if await self._marks.ready() and not (leads and await self._are_strangers()):
-            await catch_up(self._parts, self._marks, self._parts.router.shards[shard].postgres)
+            await catch_up(self._parts, self._marks, shard.postgres)
         elif leads:
             logger.warning("the ranks of board %s are gone, or another deployment's; rebuilding them", GLOBAL_BOARD)
             with suppress(RebuildLost):
@@ -99,6 +99,10 @@ class Relay:
 
 async def catch_up(parts: Parts, marks: Marks, postgres: Postgres) -> int:
     """Bring the ranks up to one shard; says how many rows they had missed.
+
+    Up to all rows that the shard holds, of buckets that it does not own, too: a move brings a change here once, maybe
+    before the bucket, and the shard that it comes from may be gone before its own relay looked. What is older than in
+    the ranks does nothing there.
 
     Raises:
         Unavailable: the shard or Redis does not answer.
@@ -138,17 +142,20 @@ async def _mend(
     following: str,
 ) -> int | None:
     """Apply what the ranks lack of the changed rows and move the mark; None where the pass has to begin again."""
-    revisions = [(row.user_id, row.revision) for row in changed]
     mended = 0
     for _ in range(_MENDS_MAX):
+        revisions = [(row.user_id, row.revision) for row in changed]
         behind = await marks.behind(incarnation, revisions, expected=expected, following=following)
         if not behind:
             return None if behind is None else mended
         keys = [(changed[index].bucket, changed[index].user_id) for index in behind]
-        rows, _ = await read_rows(postgres, keys)
-        applied = await parts.projection.apply_all(rows.values())
-        parts.signals.changed(GLOBAL_BOARD)
-        mended += applied
+        rows, nameless = await read_held_rows(postgres, keys)
+        if rows:
+            mended += await parts.projection.apply_all(rows.values())
+            parts.signals.changed(GLOBAL_BOARD)
+        # What an ended move took away again is nothing that the mark would have to wait for.
+        gone = {user_id for _, user_id in keys} - rows.keys() - nameless
+        changed = [row for row in changed if row.user_id not in gone]
     return None
 
 
@@ -173,11 +180,9 @@ async def rebuild_ranks(
         return None
     count = 0
     try:
-        marks = dict(await parts.router.scatter(read_mark))
-        for shard in parts.router.shards.values():
-            place: tuple[int, int] | None = (-1, USER_ID_MIN)
-            while place is not None:
-                rows, place = await scan_rows(shard.postgres, place, _REBUILD_BATCH)
+        marks = await _read_marks(parts)
+        async with aclosing(scan_standings(parts.router, _REBUILD_BATCH)) as batches:
+            async for rows in batches:
                 await rebuild.add(rows)
                 count += len(rows)
                 progress(count)
@@ -188,3 +193,16 @@ async def rebuild_ranks(
         raise
     parts.signals.changed(GLOBAL_BOARD)
     return count
+
+
+async def _read_marks(parts: Parts) -> dict[str, int]:
+    """Each shard's mark by its incarnation.
+
+    One that is missing, of a shard that does not answer or comes later, makes the relay look at all that shard holds.
+    """
+    shards = parts.router.shards.values()
+    marks = await asyncio.gather(*(read_mark(shard.postgres) for shard in shards), return_exceptions=True)
+    for mark in marks:
+        if isinstance(mark, BaseException) and not isinstance(mark, Unavailable):
+            raise mark
+    return dict(mark for mark in marks if not isinstance(mark, BaseException))

@@ -27,7 +27,10 @@ _TOP = (SCORE_MAX + 1, USER_ID_MIN)
 
 
 class SqlRanks:
-    """Counts ranks over all shards of one process's router, down to `depth_max`."""
+    """Counts ranks over all shards of one process's router, down to `depth_max`.
+
+    Each bucket is counted on one shard, which owns it at that moment, so that ranks stay exact while buckets move.
+    """
 
     def __init__(self, router: Router, depth_max: int) -> None:
         self._router = router
@@ -43,7 +46,7 @@ class SqlRanks:
         """Where `total` of a player stands; None below the depth that is counted.
 
         Raises:
-            Unavailable: a shard does not answer.
+            Unavailable: a shard does not answer, or a bucket kept moving for too long.
         """
         async with self._counts:
             (better,), player_count, rows = await asyncio.gather(
@@ -60,7 +63,7 @@ class SqlRanks:
         """Several players' standings, in the order asked for.
 
         Raises:
-            Unavailable: a shard does not answer.
+            Unavailable: a shard does not answer, or a bucket kept moving for too long.
         """
         async with self._counts:
             found = await self._router.scatter_keys(user_ids, read_rows)
@@ -80,12 +83,12 @@ class SqlRanks:
         """The `first` best standings behind the place `after`.
 
         Raises:
-            Unavailable: a shard does not answer.
+            Unavailable: a shard does not answer, or a bucket kept moving for too long.
         """
         async with self._counts:
             # One more than asked for tells whether there is a next page.
             runs, player_count = await asyncio.gather(
-                self._router.scatter(partial(read_page, after=after or _TOP, limit=first + 1)), self._players()
+                self._router.scatter_owned(partial(read_page, after=after or _TOP, limit=first + 1)), self._players()
             )
             rows = list(heapq.merge(*runs, key=_order))
             position = 0 if after is None else None
@@ -96,7 +99,7 @@ class SqlRanks:
         """The player's standing with up to `radius` on both sides; None where the player has none.
 
         Raises:
-            Unavailable: a shard does not answer.
+            Unavailable: a shard does not answer, or a bucket kept moving for too long.
         """
         async with self._counts:
             own = (await self._router.scatter_keys([user_id], read_rows)).get(user_id)
@@ -106,8 +109,8 @@ class SqlRanks:
                 return None
             place = (own.total_score, own.user_id)
             before, behind, player_count = await asyncio.gather(
-                self._router.scatter(partial(read_before, before=place, limit=radius)),
-                self._router.scatter(partial(read_page, after=place, limit=radius)),
+                self._router.scatter_owned(partial(read_before, before=place, limit=radius)),
+                self._router.scatter_owned(partial(read_page, after=place, limit=radius)),
                 self._players(),
             )
             nearest_first = sorted((row for run in before for row in run), key=_order, reverse=True)[:radius]
@@ -140,12 +143,12 @@ class SqlRanks:
         """For each total how many players have a better one; None below the depth that is counted."""
         if not totals:
             return []
-        counts = await self._router.scatter(partial(count_better, totals=totals, depth_max=self._depth_max))
+        counts = await self._router.scatter_owned(partial(count_better, totals=totals, depth_max=self._depth_max))
         sums = [sum(column) for column in zip(*counts, strict=True)]
         return [better if better < self._depth_max else None for better in sums]
 
     async def _players(self) -> int:
-        return sum(await self._router.scatter(count_players))
+        return sum(await self._router.scatter_owned(count_players))
 
 
 def _order(row: Row) -> tuple[int, int]:

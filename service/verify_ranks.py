@@ -8,17 +8,18 @@ from __future__ import annotations
 import asyncio
 import struct
 from collections.abc import Iterable, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 
-from db.standings import read_rows, scan_rows
+from db.standings import read_rows
 from domain.errors import OperatorError, ShardboardError
-from domain.ids import USER_ID_MIN
 from domain.standing import Row
 from ranking.marks import Marks
 from ranking.members import user_id_of
 from ranking.stored import StoredEntry, StoredRanks
 from service.parts import Parts
 from service.renew_ranks import Progress, no_progress
+from service.scan_standings import scan_standings
 
 _BATCH = 2_000
 # A write between the look at the shard and the look at Redis is no difference: it is gone at the next look. The relay
@@ -46,7 +47,7 @@ class Verified:
 
 
 async def verify_ranks(parts: Parts, progress: Progress = no_progress) -> Verified:
-    """Compare all, while writes go on; what differs is looked at several times before it is called different.
+    """Compare all, while writes go on and buckets move; what differs is looked at several times before it counts.
 
     Args:
         progress: told the number of standings compared.
@@ -60,10 +61,8 @@ async def verify_ranks(parts: Parts, progress: Progress = no_progress) -> Verifi
     stored = StoredRanks(parts.store, parts.projection.keys)
     compared = ranked = detailed = 0
     suspects: list[int] = []
-    for shard in parts.router.shards.values():
-        place: tuple[int, int] | None = (-1, USER_ID_MIN)
-        while place is not None:
-            rows, place = await scan_rows(shard.postgres, place, _BATCH)
+    async with aclosing(scan_standings(parts.router, _BATCH)) as batches:
+        async for rows in batches:
             entries = await stored.read([row.user_id for row in rows])
             suspects += [row.user_id for row, entry in zip(rows, entries, strict=True) if compare(row, entry)]
             compared += len(rows)

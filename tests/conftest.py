@@ -13,14 +13,15 @@ import asyncpg
 import pytest
 from redis.asyncio import Redis
 
+from db.directory import DirectoryEntry
 from infra.local.cluster import LocalCluster
 from infra.local.together import together
-from service.prepare import ShardToPrepare, migrate_shards
+from service.prepare import migrate_shards
 
 MakeCluster = Callable[..., AbstractAsyncContextManager[LocalCluster]]
 
 # What describes the cluster itself and outlives a test; everything else is data and goes.
-_KEPT_TABLES = ("alembic_version", "boards", "bucket_owner", "shard_info")
+_KEPT_TABLES = ("alembic_version", "boards", "bucket_owner", "shard_directory", "shard_info")
 
 
 @pytest.fixture(scope="session")
@@ -73,7 +74,7 @@ def make_cluster() -> Iterator[MakeCluster]:
 
 
 async def _migrate(cluster: LocalCluster) -> None:
-    shards = [ShardToPrepare(shard.name, shard.direct_url) for shard in cluster.shards]
+    shards = [DirectoryEntry(shard.name, shard.url, shard.direct_url) for shard in cluster.shards]
     for shard in await migrate_shards(shards, back_days=30, months_ahead=3):
         if shard.error is not None:
             raise shard.error

@@ -13,8 +13,8 @@ from typing import TextIO
 
 import click
 
-from app.cli.direct import open_direct
 from app.cli.find_settings import data_option, find_settings
+from app.cli.fleet import open_still_fleet
 from app.cli.output import json_option, print_json, progress, say
 from app.settings import Settings
 from domain.errors import OperatorError
@@ -52,9 +52,9 @@ def export(file: Path, format_: Format | None, data: Path | None, as_json: bool)
 
 
 async def _export(settings: Settings, stream: TextIO, format_: Format) -> Exported:
-    async with open_direct(settings) as direct:
+    async with open_still_fleet(settings, "export") as fleet:
         with progress("sessions") as done:
-            return await export_sessions(direct, write_rows(stream, format_), done)
+            return await export_sessions(fleet.direct, write_rows(stream, format_), done)
 
 
 def _format_of(file: Path) -> Format:

@@ -19,7 +19,7 @@ _COMMANDS = {
     "import": "app.cli.import_sessions:import_",
     "export": "app.cli.export_sessions:export",
     "ranks": "app.cli.ranks:ranks",
-    "shards": "app.cli.shards:shards",
+    "shards": "app.cli.shards.group:shards",
     "sessions": "app.cli.sessions:sessions",
 }
 

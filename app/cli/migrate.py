@@ -9,10 +9,11 @@ from pathlib import Path
 import click
 
 from app.cli.find_settings import data_option, find_settings
+from app.cli.fleet import find_shards_directly
 from app.settings import Settings
 from db.migrate import newest_revision
 from domain.errors import OperatorError
-from service.prepare import Prepared, ShardToPrepare, migrate_shards
+from service.prepare import Prepared, migrate_shards
 
 
 @click.command()
@@ -35,9 +36,9 @@ def migrate(data: Path | None, as_json: bool) -> None:
 
 
 async def migrate_addresses(settings: Settings) -> list[Prepared]:
-    """Migrate the shards of a configuration through their direct addresses."""
+    """Migrate the shards of a configuration, and those that were added to them, through their direct addresses."""
     return await migrate_shards(
-        [ShardToPrepare(shard.name, shard.direct_url) for shard in settings.shards],
+        await find_shards_directly(settings),
         back_days=settings.id_window_back_days,
         months_ahead=settings.partition_months_ahead,
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import click
 
-from app.cli.direct import open_direct
 from app.cli.find_settings import data_option, find_settings
+from app.cli.fleet import open_still_fleet
 from app.cli.output import json_option, print_json, progress, say
 from app.parts import open_parts
 from app.settings import Settings
@@ -65,7 +65,7 @@ def seed(
 
 async def _seed(settings: Settings, plan: SeedPlan) -> float:
     began_at = time.monotonic()
-    async with open_parts(settings, background=False) as parts, open_direct(settings) as direct:
+    async with open_parts(settings, background=False) as parts, open_still_fleet(settings, "seed") as fleet:
         with progress("sessions", plan.sessions) as sessions_done, progress("players ranked") as ranks_done:
-            await write_seed(parts, direct, plan, say=say, sessions_done=sessions_done, ranks_done=ranks_done)
+            await write_seed(parts, fleet.direct, plan, say=say, sessions_done=sessions_done, ranks_done=ranks_done)
     return time.monotonic() - began_at

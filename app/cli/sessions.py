@@ -8,10 +8,10 @@ from pathlib import Path
 
 import click
 
-from app.cli.direct import open_direct
 from app.cli.find_settings import data_option, find_settings
+from app.cli.fleet import open_still_fleet
 from app.cli.output import json_option, megabytes, print_json, print_table, say
-from app.parts import make_postgreses
+from app.parts import open_postgreses
 from app.settings import Settings
 from db.partitions import Month
 from service.list_partitions import ShardMonths, make_and_list_partitions
@@ -69,19 +69,16 @@ def prune(before: datetime, dry_run: bool, data: Path | None, as_json: bool) -> 
 
 
 async def _partitions(settings: Settings, ahead: int | None) -> list[ShardMonths]:
-    postgreses = make_postgreses(settings)
     months_ahead = settings.partition_months_ahead if ahead is None else ahead
-    try:
+    async with open_postgreses(settings) as postgreses:
         return await make_and_list_partitions(
             postgreses, back_days=settings.id_window_back_days, months_ahead=months_ahead
         )
-    finally:
-        await asyncio.gather(*(postgres.close() for postgres in postgreses))
 
 
 async def _prune(settings: Settings, before: Month, dry_run: bool) -> list[Pruned]:
-    async with open_direct(settings) as direct:
-        return await prune_sessions(direct, before, window_back=settings.id_window.back, dry_run=dry_run, say=say)
+    async with open_still_fleet(settings, "prune") as fleet:
+        return await prune_sessions(fleet.direct, before, window_back=settings.id_window.back, dry_run=dry_run, say=say)
 
 
 def _by_month(shards: list[ShardMonths]) -> list[tuple[object, ...]]:

@@ -9,6 +9,7 @@ from infra.local.binaries import find_binaries, pgbouncer_version
 from infra.local.cluster import LocalCluster
 from infra.local.ports import find_free_port
 from tests.cli.shell import query, shardboard
+from tests.db.shards import connected
 
 
 async def test_every_shard_is_listed(clean: LocalCluster) -> None:
@@ -49,8 +50,30 @@ async def test_a_shard_that_does_not_answer_is_listed_too(clean: LocalCluster) -
     assert len(done.err.splitlines()) == 1
 
 
-async def test_a_missing_shard_leaves_holes_in_the_map(clean: LocalCluster) -> None:
-    shards = [asdict(shard) for shard in clean.shards[:3]]
-    done = await shardboard(None, "shards", "list", env={"SHARDBOARD_SHARDS": json.dumps(shards)})
+async def test_a_shard_that_the_settings_do_not_name_is_found_and_listed(clean: LocalCluster) -> None:
+    shards = [asdict(shard) for shard in clean.shards[:1]]
+    done = await shardboard(None, "shards", "list", "--json", env={"SHARDBOARD_SHARDS": json.dumps(shards)})
+    assert (done.code, done.json["map_error"]) == (0, None)
+    assert [shard["name"] for shard in done.json["shards"]] == ["shard1", "shard2", "shard3", "shard4"]
+
+
+async def test_a_bucket_that_is_nobodys_is_told_of(clean: LocalCluster) -> None:
+    async with connected(clean.shards[3].direct_url) as connection:
+        await connection.execute("delete from bucket_owner where bucket = 3072")
+        try:
+            done = await shardboard(clean, "shards", "list")
+        finally:
+            await connection.execute("insert into bucket_owner values (3072, 'owned', 1)")
     assert done.code == 1
-    assert "1024 of 4096 buckets have no owner, the first is 3072" in done.err
+    assert "1 of 4096 buckets have no owner, the first is 3072" in done.err
+
+
+async def test_a_bucket_on_its_way_is_nothing_wrong(clean: LocalCluster) -> None:
+    async with connected(clean.shards[3].direct_url) as connection:
+        await connection.execute("delete from bucket_owner where bucket = 3072")
+        await connection.execute("insert into bucket_handover values (3072, 2, 'shard1')")
+        try:
+            done = await shardboard(clean, "shards", "list")
+        finally:
+            await connection.execute("insert into bucket_owner values (3072, 'owned', 1)")
+    assert (done.code, done.err) == (0, "")

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from db.directory import DirectoryEntry
 from db.postgres import Postgres
 from infra.local.binaries import postgres_major
 from infra.local.cluster import LocalCluster
 from infra.local.cluster_file import ShardUrls
-from service.prepare import ShardToPrepare, migrate_shards
+from service.prepare import migrate_shards
 from tests.db.shards import connected
 
 OLDEST_MAJOR = 15
@@ -47,7 +48,9 @@ async def server(postgres_bin: Path | None) -> AsyncIterator[LocalCluster]:
     directory = Path(tempfile.mkdtemp(prefix="shardboard-"))
     async with LocalCluster(directory / "data", 1, announce=print).running() as cluster:
         (shard,) = cluster.shards
-        (prepared,) = await migrate_shards([ShardToPrepare(shard.name, shard.direct_url)], back_days=60, months_ahead=3)
+        (prepared,) = await migrate_shards(
+            [DirectoryEntry(shard.name, shard.url, shard.direct_url)], back_days=60, months_ahead=3
+        )
         assert prepared.error is None
         yield cluster
     shutil.rmtree(directory)

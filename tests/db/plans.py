@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import make_url
@@ -15,7 +15,9 @@ from tests.db.shards import connected
 Node = dict[str, Any]
 
 
-async def plans_of(server: LocalCluster, statement: str, *arguments: object) -> list[Node]:
+async def plans_of(
+    server: LocalCluster, statement: str, *arguments: object, settings: Sequence[str] = ()
+) -> list[Node]:
     """The plans, with what was measured, of everything that `statement` ran on the server's only shard."""
     plans: list[Node] = []
     url = make_url(server.shards[0].direct_url).set(username="postgres", password=server.identity.superuser_password)
@@ -30,6 +32,8 @@ async def plans_of(server: LocalCluster, statement: str, *arguments: object) -> 
         await connection.execute("load 'auto_explain'")
         await connection.execute("set auto_explain.log_min_duration = 0; set auto_explain.log_nested_statements = on")
         await connection.execute("set auto_explain.log_analyze = on; set auto_explain.log_format = json")
+        for setting in settings:
+            await connection.execute(f"set {setting}")
         await connection.execute("set client_min_messages = log")
         await connection.fetch(statement, *arguments)
         await connection.execute("set client_min_messages = warning")

@@ -8,12 +8,13 @@ from secrets import token_hex
 from typing import Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from db.migrate import migrate, newest_revision
+from db.migrate import _config, migrate, newest_revision
 from db.tables import metadata
 from domain.errors import OperatorError, Unavailable
 from infra.local.cluster import LocalCluster
@@ -104,6 +105,36 @@ async def test_alembic_finds_no_difference(server: LocalCluster) -> None:
     async with made_database(server) as url:
         await migrate("shard1", url)
         assert [d for d in await run_sync(url, compare) if "alembic_version" not in str(d)] == []
+
+
+async def test_a_shard_of_the_first_schema_keeps_what_it_holds(server: LocalCluster) -> None:
+    def first_only(connection: Connection) -> None:
+        config = _config()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+
+    async with made_database(server) as old, made_database(server) as new:
+        await run_sync(old, first_only)
+        async with connected(old) as connection:
+            await connection.execute(
+                """
+                insert into shard_info (singleton, name, incarnation) values (1, 'shard1', gen_random_uuid());
+                insert into bucket_owner values (5, 'owned', 1), (6, 'frozen', 3);
+                insert into players values (5, 7, 'Ada', now());
+                insert into leaderboard values (5, 1, 7, 100, 1, now(), 1, pg_current_xact_id());
+                """
+            )
+            tables = ("shard_info", "players", "leaderboard")
+            before = [await connection.fetch(f"select * from {table}") for table in tables]
+        assert await migrate("shard1", old) == "0001"
+        await migrate("shard1", new)
+        assert await catalog_of(old) == await catalog_of(new)
+        async with connected(old) as connection:
+            assert [await connection.fetch(f"select * from {table}") for table in tables] == before
+            assert [tuple(row) for row in await connection.fetch("select * from bucket_owner order by 1")] == [
+                (5, "owned", 1, None),
+                (6, "frozen", 3, None),
+            ]
 
 
 async def test_migrating_again_changes_nothing(server: LocalCluster, shard: ShardUrls) -> None:

@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
 from db.history import NEWEST, HistoryRequest, read_history
 from db.partitions import Month
 from db.postgres import Postgres
+from db.standings import _BEFORE, _COUNT_BETTER, _PAGE, _SCAN, _mask
 from domain.ids import first_uuid7, make_uuid7
 from infra.local.cluster import LocalCluster
-from sharding.placement import bucket_of
+from infra.local.cluster_file import ShardUrls
+from sharding.placement import BUCKET_COUNT, bucket_of
 from tests.db.plans import nodes_of, plans_of, rows_touched
-from tests.db.shards import record
+from tests.db.shards import connected, record
 from tests.factories import make_submission
 
 BATCH = 1000
@@ -96,3 +99,61 @@ async def test_the_bound_of_a_month_belongs_to_it(postgres: Postgres) -> None:
     await record(postgres, make_submission(7, 1, id=last), make_submission(7, 2, id=first))
     placed = await postgres.call("select tableoid::regclass::text, id from game_sessions order by id")
     assert [tuple(row) for row in placed] == [(month_of_now(0).partition, last), (month_of_now(1).partition, first)]
+
+
+CROWD = 20_000
+
+
+@pytest.fixture
+async def crowd(shard: ShardUrls) -> None:
+    """20,000 players with totals from 1 to 20,000, all of whose buckets the shard owns."""
+    async with connected(shard.direct_url) as connection:
+        await connection.execute(
+            f"""
+            insert into leaderboard
+            select bucket_of(n), 1, n, n, 1, now(), 1, pg_current_xact_id() from generate_series(1, {CROWD}) as n;
+            insert into players select bucket_of(n), n, 'player', now() from generate_series(1, {CROWD}) as n;
+            analyze leaderboard, players, bucket_owner
+            """
+        )
+
+
+@pytest.mark.parametrize("plan", ["force_custom_plan", "force_generic_plan"])
+@pytest.mark.parametrize(
+    ("statement", "arguments", "index", "rows_max"),
+    [
+        (_COUNT_BETTER, ([CROWD - 1_000], 100_000), "leaderboard_rank_idx", 1_000),
+        (_COUNT_BETTER, ([1], 500), "leaderboard_rank_idx", 1_100),
+        (_PAGE, (CROWD - 5_000, 1, 20), "leaderboard_rank_idx", 100),
+        (_BEFORE, (CROWD - 5_000, 1, 20), "leaderboard_rank_idx", 100),
+        (_SCAN, (1_000, 0, BUCKET_COUNT - 1, 100), "leaderboard_pkey", 300),
+    ],
+)
+async def test_what_ranks_by_sql_cost_is_what_they_tell(
+    server: LocalCluster,
+    crowd: None,
+    plan: str,
+    statement: str,
+    arguments: tuple[Any, ...],
+    index: str,
+    rows_max: int,
+) -> None:
+    """The standings are read by an index, and no further than asked for; half of the buckets count."""
+    mask = _mask(range(0, BUCKET_COUNT, 2))
+    plans = await plans_of(server, statement, mask, *arguments, settings=[f"plan_cache_mode = {plan}"])
+    scans = [
+        node
+        for each in plans
+        for node in nodes_of(each)
+        if node.get("Relation Name") == "leaderboard" and node["Actual Loops"]
+    ]
+    assert {(node["Node Type"], node.get("Index Name")) for node in scans} == {("Index Scan", index)}
+    assert sum(map(rows_touched, scans)) <= rows_max
+    # Of players those on the page, and of the owned buckets all, once.
+    others = [
+        rows_touched(node)
+        for each in plans
+        for node in nodes_of(each)
+        if node.get("Relation Name") in ("players", "bucket_owner")
+    ]
+    assert max(others) <= BUCKET_COUNT

@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from db.history import NEWEST, HistoryRequest, read_history
-from db.ownership import read_owned
+from db.ownership import read_ownership
 from db.partitions import list_partitions
 from db.players import read_players
 from db.postgres import ConnectionLimits, Postgres, read_shard_name
@@ -22,7 +22,7 @@ from domain.errors import OperatorError, Unavailable
 from infra.local.binaries import find_binaries, pgbouncer_version
 from infra.local.cluster import LocalCluster
 from infra.local.cluster_file import ShardUrls
-from sharding.placement import bucket_of
+from sharding.placement import BUCKET_COUNT, bucket_of
 from tests.db.shards import connected, contents, record
 from tests.factories import make_submission
 from tests.waiting import until
@@ -72,6 +72,7 @@ async def test_asking_leaves_no_statement_behind(shard: ShardUrls) -> None:
 async def test_hundreds_of_mixed_queries_meet_no_statement_error(postgres: Postgres) -> None:
     users = list(range(50))
     keys = [(bucket_of(user), user) for user in users]
+    buckets = range(BUCKET_COUNT)
     await record(postgres, *(make_submission(user, user) for user in users))
 
     async def shard_name() -> object:
@@ -92,14 +93,14 @@ async def test_hundreds_of_mixed_queries_meet_no_statement_error(postgres: Postg
         lambda: record(postgres, *(make_submission(user, 1) for user in random.sample(users, 20))),
         lambda: read_history(postgres, [HistoryRequest(*random.choice(keys), NEWEST, None, 5)]),
         lambda: read_players(postgres, keys),
-        partial(read_page, postgres, (2**53, 0), 10),
-        partial(read_before, postgres, (5, 5), 10),
-        partial(count_better, postgres, [1, 2, 3], 100),
-        partial(count_players, postgres),
+        partial(read_page, postgres, buckets, (2**53, 0), 10),
+        partial(read_before, postgres, buckets, (5, 5), 10),
+        partial(count_better, postgres, buckets, [1, 2, 3], 100),
+        partial(count_players, postgres, buckets),
         partial(read_mark, postgres),
         partial(read_changed, postgres, (0, None), 10),
-        partial(scan_rows, postgres, (-1, 0), 10),
-        partial(read_owned, postgres),
+        partial(scan_rows, postgres, buckets, (-1, 0), 10),
+        partial(read_ownership, postgres),
         shard_name,
         partitions,
         written,

@@ -195,7 +195,7 @@ async def test_a_frozen_bucket_takes_nothing_and_an_unowned_one_neither(postgres
         assert neighbour.outcome == "recorded"
     finally:
         async with connected(shard.direct_url) as connection:
-            await connection.execute("insert into bucket_owner values ($1, $2, $3)", *gone)
+            await connection.execute("insert into bucket_owner values ($1, $2, $3, $4)", *gone)
 
 
 @pytest.mark.parametrize("sign", [1, -1])

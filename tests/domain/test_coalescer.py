@@ -249,3 +249,26 @@ async def test_a_flush_that_hangs_gives_up_its_place_in_the_gate() -> None:
     assert not stuck.done()
     never.set()
     assert await stuck == 1
+
+
+async def test_a_gate_can_be_made_wider_and_narrower() -> None:
+    gate = Gate(1, lease_s=60)
+    called: list[str] = []
+    leave = gate.enter(lambda: called.append("first"))
+    assert leave is not None
+    assert gate.enter(lambda: called.append("second")) is None
+    gate.set_width(2)
+    assert called == ["second"]
+    other = gate.enter(lambda: called.append("third"))
+    assert other is not None
+    # Both stay when only one may be in; the next comes in when both have left.
+    gate.set_width(1)
+    assert gate.enter(lambda: called.append("fourth")) is None
+    leave()
+    assert called == ["second"]
+    other()
+    assert called == ["second", "fourth"]
+    last = gate.enter(lambda: called.append("fifth"))
+    assert last is not None
+    assert gate.enter(lambda: called.append("sixth")) is None
+    last()

@@ -27,10 +27,12 @@ async def ranks_are_there(parts: Parts) -> bool:
     return True
 
 
-async def board_of_shards(cluster: LocalCluster) -> list[Row]:
-    """Every row of every shard, best first, in a tie the smaller id first."""
+async def board_of_shards(cluster: LocalCluster, *names: str) -> list[Row]:
+    """Every row of every shard, or of those named, best first, in a tie the smaller id first."""
     rows: list[Row] = []
     for shard in cluster.shards:
+        if names and shard.name not in names:
+            continue
         async with connected(shard.direct_url) as connection:
             found = await connection.fetch(
                 """

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
-from app.parts import make_postgreses, write_limits
+from app.parts import make_router
+from db.history import NEWEST, HistoryRequest
+from db.ownership import claim_buckets, freeze_buckets, release_buckets
+from db.postgres import Postgres
 from infra.local.cluster import LocalCluster
+from infra.local.cluster_file import ShardUrls
 from sharding.placement import deal_out
 from sharding.router import Router
 from tests.db.shards import connected
@@ -21,8 +26,7 @@ _TABLES = ("players", "leaderboard", "game_sessions")
 @asynccontextmanager
 async def opened_router(cluster: LocalCluster, **settings: Any) -> AsyncIterator[Router]:
     """A router of its own, as every process has one."""
-    made = make_settings(cluster, **settings)
-    router = Router(make_postgreses(made), write_limits(made))
+    router = make_router(make_settings(cluster, **settings))
     try:
         await router.open()
         yield router
@@ -35,6 +39,7 @@ async def reset_owners(cluster: LocalCluster) -> None:
     for shard, buckets in zip(cluster.shards, deal_out(len(cluster.shards)), strict=True):
         async with connected(shard.direct_url) as connection, connection.transaction():
             await connection.execute("delete from bucket_owner")
+            await connection.execute("delete from bucket_handover")
             await connection.execute(
                 "insert into bucket_owner select b, 'owned', 1 from unnest($1::integer[]) as b", list(buckets)
             )
@@ -64,6 +69,82 @@ async def move_bucket(source_url: str, target_url: str, bucket: int, epoch: int)
         await source.execute("delete from bucket_owner where bucket = $1", bucket)
         for table in _TABLES:
             await source.execute(f"delete from {table} where bucket = $1", bucket)
+
+
+@asynccontextmanager
+async def opened_direct(*shards: ShardUrls) -> AsyncIterator[list[Postgres]]:
+    """Shards as a mover reaches them."""
+    postgreses = [Postgres(shard.name, shard.direct_url) for shard in shards]
+    try:
+        yield postgreses
+    finally:
+        await asyncio.gather(*(postgres.close() for postgres in postgreses))
+
+
+async def freeze(postgres: Postgres, buckets: Sequence[int]) -> dict[int, int]:
+    """Freeze buckets for ten seconds."""
+    frozen = await freeze_buckets(postgres, buckets, move_id=uuid4(), marker=1, bound_ms=10_000, lock_ms=5_000)
+    assert frozen.keys() == set(buckets)
+    return frozen
+
+
+async def history_of(router: Router, user_id: int) -> tuple[list[int], int]:
+    """A player's scores, newest first, and the number of games."""
+    rows = await router.history(user_id, lambda bucket: HistoryRequest(bucket, user_id, NEWEST, None, 1000))
+    return [session.score for session in rows.sessions], rows.games_played
+
+
+async def hand_over(source: ShardUrls, target: ShardUrls, buckets: Sequence[int]) -> dict[int, int]:
+    """Freeze buckets, copy what they hold, and release them, with the service's own functions.
+
+    The target does not know yet; these are its epochs. The source keeps its rows.
+    """
+    async with opened_direct(source) as (postgres,):
+        await freeze(postgres, buckets)
+        await copy_rows(source, target, buckets)
+        epochs = await release_buckets(postgres, buckets, target.name, lock_ms=5_000)
+    assert epochs.keys() == set(buckets)
+    return epochs
+
+
+async def tell(target: ShardUrls, epochs: dict[int, int]) -> None:
+    """Let a shard know what it was given."""
+    async with opened_direct(target) as (postgres,):
+        await claim_buckets(postgres, epochs)
+
+
+async def switch(source: ShardUrls, target: ShardUrls, buckets: Sequence[int]) -> None:
+    """A whole switch as a mover does it, and the source's clean-up."""
+    await tell(target, await hand_over(source, target, buckets))
+    await drop_rows(source, buckets)
+
+
+async def copy_rows(source: ShardUrls, target: ShardUrls, buckets: Sequence[int]) -> None:
+    """Put another shard's rows of buckets into a shard, as replication would: changed by the target's transaction."""
+    async with connected(source.direct_url) as here, connected(target.direct_url) as there, there.transaction():
+        for table in _TABLES:
+            await there.execute(f"delete from {table} where bucket = any ($1)", buckets)
+            rows = await here.fetch(f"select * from {table} where bucket = any ($1)", buckets)
+            if rows:
+                await there.copy_records_to_table(
+                    table, records=[tuple(row) for row in rows], columns=[*rows[0].keys()]
+                )
+        await there.execute(
+            "update leaderboard set changed_xid = pg_current_xact_id() where bucket = any ($1)", buckets
+        )
+
+
+async def drop_rows(shard: ShardUrls, buckets: Sequence[int]) -> None:
+    """Take a shard's rows of buckets away, whoever owns them."""
+    async with connected(shard.direct_url) as connection, connection.transaction():
+        for table in _TABLES:
+            await connection.execute(f"delete from {table} where bucket = any ($1)", buckets)
+
+
+async def owned_by(shard: ShardUrls, bucket: int) -> bool:
+    """Whether a shard says that it owns a bucket."""
+    async with connected(shard.direct_url) as connection:
+        return bool(await connection.fetchval("select exists (select from bucket_owner where bucket = $1)", bucket))
 
 
 async def totals(cluster: LocalCluster) -> dict[int, tuple[int, int]]:

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from db.history import NEWEST, HistoryRequest
 from db.players import read_players
 from domain.errors import MapError, Unavailable
 from domain.standing import Player
@@ -14,17 +13,12 @@ from sharding.placement import bucket_of
 from sharding.router import Router
 from tests.db.shards import connected
 from tests.factories import make_submission, users_of_shard
-from tests.sharding.routers import move_bucket, opened_router, set_state, totals
+from tests.sharding.routers import history_of, move_bucket, opened_router, set_state, totals
 from tests.waiting import until
 
 MOVING = users_of_shard(1, 1)[0]
 BUCKET = bucket_of(MOVING)
 NEIGHBOURS = [user for number in (1, 2, 3, 4) for user in users_of_shard(number, 3) if bucket_of(user) != BUCKET]
-
-
-async def read_history(router: Router, user_id: int) -> tuple[list[int], int]:
-    rows = await router.history(user_id, lambda bucket: HistoryRequest(bucket, user_id, NEWEST, None, 1000))
-    return [session.score for session in rows.sessions], rows.games_played
 
 
 async def test_every_submission_reaches_the_shard_of_its_player(shards: LocalCluster, router: Router) -> None:
@@ -53,7 +47,7 @@ async def test_writes_and_reads_follow_a_bucket_that_moves(shards: LocalCluster,
         async def read() -> None:
             seen = 0
             while not stop.is_set():
-                games = (await read_history(router, MOVING))[1]
+                games = (await history_of(router, MOVING))[1]
                 assert games >= seen
                 seen = games
 
@@ -90,7 +84,7 @@ async def test_a_frozen_bucket_waits_and_then_goes_on(shards: LocalCluster, rout
     # Neighbours on the same shard do not wait, and what is frozen can be read.
     neighbour = next(user for user in NEIGHBOURS if user in users_of_shard(1, 3))
     assert (await router.record(make_submission(neighbour, 5))).outcome == "recorded"
-    assert await read_history(router, MOVING) == ([1], 1)
+    assert await history_of(router, MOVING) == ([1], 1)
     assert not waiting.done()
     await set_state(url, BUCKET, "owned")
     async with asyncio.timeout(5):

@@ -1,4 +1,4 @@
-"""`shardboard shards`: what there is, and what it holds."""
+"""`shardboard shards list`: what there is, and what it holds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import click
 
 from app.cli.find_settings import data_option, find_settings
 from app.cli.output import json_option, megabytes, print_json, print_table
-from app.parts import make_postgreses
+from app.parts import open_postgreses
 from app.settings import Settings
 from domain.errors import MapError, OperatorError
 from service.list_shards import ListedShard, ListedShards, list_shards
@@ -28,12 +28,7 @@ _HEADINGS = [
 ]
 
 
-@click.group()
-def shards() -> None:
-    """The shards: who owns how much, and whether they answer."""
-
-
-@shards.command("list")
+@click.command("list")
 @data_option
 @json_option
 def list_(data: Path | None, as_json: bool) -> None:
@@ -55,11 +50,8 @@ def list_(data: Path | None, as_json: bool) -> None:
 
 
 async def _list(settings: Settings) -> ListedShards:
-    postgreses = make_postgreses(settings)
-    try:
+    async with open_postgreses(settings) as postgreses:
         return await list_shards(postgreses)
-    finally:
-        await asyncio.gather(*(postgres.close() for postgres in postgreses))
 
 
 def _as_row(shard: ListedShard) -> list[object]:

@@ -7,8 +7,9 @@
 -- being moved) | moved (this shard does not own the bucket). total, games and last_played are the standing right after
 -- that session; the board_ columns the player's row as this batch left it, null where the batch did not change it.
 --
--- Order of locks: leaderboard rows by (bucket, user_id), then session ids, then players. Every batch takes them so.
-create function record_sessions(
+-- Order of locks: bucket_owner as a whole, leaderboard rows by (bucket, user_id), then session ids, then players. Every
+-- batch takes them so.
+create or replace function record_sessions(
     p_ids uuid[],
     p_played_ms bigint[],
     p_buckets smallint[],
@@ -40,6 +41,9 @@ set plan_cache_mode = force_generic_plan
 as $$
 #variable_conflict use_column
 begin
+    -- Whoever freezes buckets or gives them away waits for this lock, and so for every batch that still saw them as its
+    -- own; the statement below looks at bucket_owner only after it got it.
+    lock table bucket_owner in row share mode;
     return query
     with submitted as materialized (
         -- generate_series and not unnest: the planner takes it for a thousand rows and joins by hash; it takes an
@@ -70,7 +74,12 @@ begin
                 is not distinct from (s.user_id, s.username, s.score, s.game_mode, s.duration_seconds) as prior_same
         from submitted as s
         left join lateral (
-            select b.state from bucket_owner as b where b.bucket = s.bucket limit 1
+            -- A freeze ends by itself: a mover that died keeps nobody from playing.
+            select case when b.state = 'frozen' and b.frozen_until <= clock_timestamp() then 'owned' else b.state end
+                as state
+            from bucket_owner as b
+            where b.bucket = s.bucket
+            limit 1
         ) as o on true
         left join lateral (
             select g.* from game_sessions as g where g.id = s.id limit 1
