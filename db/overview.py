@@ -30,14 +30,29 @@ _READ = """
         ) as sessions,
         pg_database_size(current_database()) as bytes,
         (select version_num from alembic_version) as schema_version,
-        split_part(current_setting('server_version'), ' ', 1) as server_version
+        split_part(current_setting('server_version'), ' ', 1) as server_version,
+        s.slots,
+        s.lag_bytes,
+        s.lost
+    from (
+        select
+            count(*) as slots,
+            max(pg_wal_lsn_diff(pg_current_wal_lsn(), coalesce(confirmed_flush_lsn, restart_lsn)))::bigint as lag_bytes,
+            count(*) filter (where wal_status = 'lost') as lost
+        from pg_replication_slots
+    ) as s
 """
 _TIMEOUT_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """What a shard holds; players and sessions are estimates."""
+    """What a shard holds; players and sessions are estimates.
+
+    slots: replication slots, whoever made them.
+    lag_bytes: WAL that the slowest of their readers has not confirmed; None without slots.
+    slots_lost: slots for which WAL is gone that their readers needed.
+    """
 
     buckets: int
     players_estimated: int
@@ -45,6 +60,9 @@ class Overview:
     bytes: int
     schema_version: str
     server_version: str
+    slots: int
+    lag_bytes: int | None
+    slots_lost: int
 
 
 async def read_overview(postgres: Postgres) -> Overview:

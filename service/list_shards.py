@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from db.migrate import newest_revision
 from db.overview import Overview, read_overview
 from db.ownership import Ownership, read_ownership
 from db.postgres import Postgres
@@ -24,6 +25,17 @@ class ListedShard:
     overview: Overview | None
     prepared: bool | None
     error: str | None
+
+    @property
+    def health(self) -> str:
+        """`ok`, or what is wrong, in a few words."""
+        if self.overview is None:
+            return "does not answer"
+        if self.overview.schema_version != newest_revision():
+            return f"schema {self.overview.schema_version}, not {newest_revision()}"
+        if self.overview.slots_lost:
+            return f"{self.overview.slots_lost} slot(s) lost their WAL"
+        return "ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,10 +32,12 @@ async def test_every_shard_is_listed(clean: LocalCluster) -> None:
         row[0] for row in await query(clean, "select version_num from alembic_version")
     }
 
+    assert all((shard["health"], shard["slots"], shard["lag_bytes"]) == ("ok", 0, None) for shard in listed)
+
     table = await shardboard(clean, "shards", "list")
-    assert table.out.splitlines()[0].split()[:3] == ["shard", "answers", "buckets"]
+    assert table.out.splitlines()[0].split()[:3] == ["shard", "health", "buckets"]
     assert [line.split()[:3] for line in table.out.splitlines()[1:]] == [
-        [f"shard{number}", "yes", "1,024"] for number in range(1, 5)
+        [f"shard{number}", "ok", "1,024"] for number in range(1, 5)
     ]
 
 

@@ -17,11 +17,13 @@ from service.list_shards import ListedShard, ListedShards, list_shards
 
 _HEADINGS = [
     "shard",
-    "answers",
+    "health",
     "buckets",
     "players (est.)",
     "sessions (est.)",
     "size",
+    "slots",
+    "lag",
     "schema",
     "postgres",
     "prepared",
@@ -34,8 +36,9 @@ _HEADINGS = [
 def list_(data: Path | None, as_json: bool) -> None:
     """List every shard. Players and sessions are the database's estimates, some minutes old.
 
-    `prepared` says whether prepared statements are kept on the way to the shard; PgBouncer before 1.21 does not. Exit
-    code 1 where a shard does not answer, or where not every bucket has one owner.
+    `slots` are replication slots, one for each move under way, and `lag` is what the slowest of their readers has not
+    confirmed. `prepared` says whether prepared statements are kept on the way to the shard; PgBouncer before 1.21 does
+    not keep them. Exit code 1 where a shard does not answer, or where not every bucket has one owner.
     """
     listed = asyncio.run(_list(find_settings(data)))
     if as_json:
@@ -57,13 +60,17 @@ async def _list(settings: Settings) -> ListedShards:
 def _as_row(shard: ListedShard) -> list[object]:
     held = shard.overview
     if held is None:
-        return [shard.name, False, *[None] * 7]
-    size = megabytes(held.bytes)
-    counts = [held.buckets, held.players_estimated, held.sessions_estimated]
-    return [shard.name, True, *counts, size, held.schema_version, held.server_version, shard.prepared]
+        return [shard.name, shard.health, *[None] * 9]
+    return [
+        shard.name, shard.health, held.buckets, held.players_estimated, held.sessions_estimated, megabytes(held.bytes),
+        held.slots, megabytes(held.lag_bytes), held.schema_version, held.server_version, shard.prepared,
+    ]  # fmt: skip
 
 
 def _as_json(shard: ListedShard) -> dict[str, object]:
     held = asdict(shard.overview) if shard.overview else {}
     answers = shard.overview is not None
-    return {"name": shard.name, "answers": answers, **held, "prepared": shard.prepared, "error": shard.error}
+    return {
+        "name": shard.name, "answers": answers, "health": shard.health, **held, "prepared": shard.prepared,
+        "error": shard.error,
+    }  # fmt: skip
