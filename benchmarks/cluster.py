@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from benchmarks.load import Target
 from benchmarks.postgres import run_psql
@@ -42,6 +43,10 @@ class Cluster:
         path.write_text("".join(run_psql(url, _PLAYERS) for url in self.direct_urls))
         return Target(self.graphql_url, path, self.key, pids=self.pids)
 
+    def read_pids(self) -> dict[str, list[int]]:
+        """The processes of each role as they are now; `pids` are those of the start."""
+        return _pids_by_role(json.loads((self.data / "cluster.json").read_text()))
+
     def verify_ranks(self, seconds_max: float = 60) -> str:
         """What `shardboard ranks verify` prints once every standing equals its rank.
 
@@ -50,8 +55,7 @@ class Cluster:
         """
         deadline = time.monotonic() + seconds_max
         while True:
-            command = [*SHARDBOARD, "ranks", "verify", "--data", str(self.data)]
-            answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+            answer = ask_shardboard("ranks", "verify", "--data", str(self.data))
             if answer.returncode == 0:
                 return answer.stdout.strip()
             if time.monotonic() > deadline:
@@ -71,17 +75,13 @@ def shardboard_up() -> Iterator[Cluster]:
         with running([[*SHARDBOARD, "up", *options]], dict(os.environ)) as started:
             wait_until_answers(f"http://{HOST}:{port}/health", started, None, seconds_max=120)
             said = json.loads((data / "cluster.json").read_text())
-            pids: dict[str, list[int]] = {}
-            for process in said["processes"]:
-                if process["role"] != "supervisor":
-                    pids.setdefault(process["role"], []).append(process["pid"])
             yield Cluster(
                 data,
                 said["graphql_url"],
                 said["server_key"],
                 said["redis_url"],
                 [shard["direct_url"] for shard in said["shards"]],
-                pids,
+                _pids_by_role(said),
             )
 
 
@@ -92,3 +92,16 @@ def run_shardboard(*arguments: str) -> None:
         subprocess.CalledProcessError: it failed.
     """
     subprocess.run([*SHARDBOARD, *arguments], cwd=ROOT, check=True, stdout=sys.stderr)
+
+
+def ask_shardboard(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What one command of `shardboard` says, whether it fails or not."""
+    return subprocess.run([*SHARDBOARD, *arguments], cwd=ROOT, capture_output=True, text=True, check=False)
+
+
+def _pids_by_role(said: dict[str, Any]) -> dict[str, list[int]]:
+    pids: dict[str, list[int]] = {}
+    for process in said["processes"]:
+        if process["role"] != "supervisor":
+            pids.setdefault(process["role"], []).append(process["pid"])
+    return pids

@@ -13,7 +13,8 @@ GENERATOR = "wrk"
 def read_cpu_seconds(pids: Mapping[str, Sequence[int]]) -> dict[str, float]:
     """Processor seconds that the processes of each role have used so far, and the load generators that have ended.
 
-    A Postgres backend counts as long as it lives; the service's pools keep theirs.
+    A process that has ended counts with the one that started and awaited it, such as a Postgres backend (on Linux; the
+    service's pools keep theirs).
     """
     spent = {role: sum(map(_seconds_of_tree, group)) for role, group in pids.items()}
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -34,4 +35,4 @@ def _seconds_of(process: psutil.Process) -> float:
         times = process.cpu_times()
     except psutil.NoSuchProcess:
         return 0.0
-    return float(times.user + times.system)
+    return float(times.user + times.system + times.children_user + times.children_system)

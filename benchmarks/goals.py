@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.load import Measured
+from benchmarks.reshard.result import BEFORE, DURING, Resharded
 from benchmarks.watchers.measure import Watched
 
 SESSIONS_A_BULK = 100
@@ -43,6 +44,8 @@ _SUBMIT_TIMES_PLAIN = 4
 _SIZE_RATIO = 0.8
 _WATCHERS_P99_MS = 500
 _WATCHER_KB = 45
+_PAUSE_MS = 50
+_P99_TIMES_BEFORE = 2
 
 
 def judge(rows: dict[str, Row]) -> list[Goal]:
@@ -86,4 +89,32 @@ def judge_watchers(name: str, watched: Watched) -> list[Goal]:
         Goal(row, f"p99 under {_WATCHERS_P99_MS} ms", f"{p99:.0f} ms", p99 < _WATCHERS_P99_MS),
         Goal(row, f"under {_WATCHER_KB} KB each", f"{kb:.1f} KB", kb < _WATCHER_KB),
         Goal(row, "every change seen by every watcher", f"{watched.missed} not", watched.missed == 0),
+    ]
+
+
+def judge_reshard(found: Resharded) -> list[Goal]:
+    """Whether players notice that shards are added, and whether all they did counts in the end."""
+    row = "4 to 6 shards"
+    pause = found.moved.pause_ms_max
+    before, during = (found.submissions[when].p99_ms for when in (BEFORE, DURING))
+    counted = found.sessions_found - found.sessions
+    moved = bool(found.moved.moves) and not found.moved.unended and not found.trouble
+    return [
+        Goal(row, "every move carried out", f"{found.moved.moves - found.moved.unended} moves", moved),
+        Goal(row, f"longest pause under {_PAUSE_MS} ms", f"{pause:.1f} ms", moved and pause < _PAUSE_MS),
+        Goal(
+            row,
+            f"p99 of submissions during at most {_P99_TIMES_BEFORE} × that before",
+            f"{during:.1f} ms, {during / before:.1f} ×" if before else "none before",
+            before > 0 and during <= _P99_TIMES_BEFORE * before,
+        ),
+        Goal(row, "no failed request", f"{found.failed} failed", found.failed == 0),
+        Goal(
+            row,
+            f"each of {found.acknowledged:,} acknowledged submissions counted once",
+            f"{counted:,} more sessions",
+            # One that was not answered may have counted.
+            0 <= counted - found.acknowledged <= found.unanswered,
+        ),
+        Goal(row, "shards and ranks verified", "both" if found.is_verified else "differ", found.is_verified),
     ]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from benchmarks.goals import Goal, Row
 from benchmarks.load import CONNECTIONS, Measured
+from benchmarks.reshard.result import BEFORE, DURING, Resharded
+from benchmarks.reshard.tables import describe_reshard
+from benchmarks.table import make_table
 from benchmarks.watchers.measure import Watched
 from infra.local.binaries import find_binaries, pgbouncer_version, postgres_major
 
@@ -26,6 +28,7 @@ class Report:
     goals: list[Goal] = field(default_factory=list)
     sizes: dict[str, dict[int, Measured]] = field(default_factory=dict)
     watched: dict[str, Watched] = field(default_factory=dict)
+    resharded: Resharded | None = None
     verified: str = ""
 
     def add(self, name: str, measured: Measured, sessions_a_request: int | None = None) -> None:
@@ -45,9 +48,21 @@ class Report:
             flush=True,
         )
 
+    def add_resharded(self, found: Resharded) -> None:
+        """Take in what the growth from 4 to 6 shards took, and say so."""
+        self.resharded = found
+        moved, before, during = found.moved, found.submissions[BEFORE], found.submissions[DURING]
+        print(
+            f"  {moved.rows:,} rows in {moved.seconds:.0f} s, longest pause {moved.pause_ms_max:.0f} ms,"
+            f" p99 {before.p99_ms:.1f} ms before and {during.p99_ms:.1f} ms during, {found.failed} failed",
+            flush=True,
+        )
+
     def markdown(self) -> str:
         """All tables."""
-        parts = [f"{describe_machine()}. {CONNECTIONS} connections, {self.seconds} s each."]
+        parts = [f"{describe_machine()}."]
+        if self.rows or self.sizes or self.watched:
+            parts[0] += f" {CONNECTIONS} connections, {self.seconds} s each."
         if self.rows:
             parts += [
                 f"{self.players:,} players, {self.sessions:,} sessions in place.",
@@ -59,6 +74,8 @@ class Report:
             parts.append(self._sizes())
         if self.watched:
             parts.append(self._watched())
+        if self.resharded:
+            parts += describe_reshard(self.resharded)
         parts.append(self._judged())
         if self.verified:
             parts.append(f"After all that, `shardboard ranks verify`: {self.verified}")
@@ -128,19 +145,6 @@ class Report:
             (g.row, g.text, g.found, ("aim " if g.is_aim else "") + ("met" if g.met else "MISSED")) for g in self.goals
         ]
         return make_table(("what", "goal", "measured", ""), rows)
-
-
-def make_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table whose columns line up; all but the first are flush right."""
-    widths = [max(len(row[i]) for row in (heads, *rows)) for i in range(len(heads))]
-    widths = [max(width, 3) for width in widths]
-
-    def line(cells: Sequence[str]) -> str:
-        padded = [cells[0].ljust(widths[0]), *(c.rjust(w) for c, w in zip(cells[1:], widths[1:], strict=True))]
-        return "| " + " | ".join(padded) + " |"
-
-    rule = "|" + "|".join(["-" * (widths[0] + 2), *("-" * (w + 1) + ":" for w in widths[1:])]) + "|"
-    return "\n".join([line(heads), rule, *map(line, rows)])
 
 
 def describe_machine() -> str:

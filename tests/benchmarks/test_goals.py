@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.goals import Row, judge, judge_size
 from benchmarks.load import Measured, parse_line
-from benchmarks.report import make_table
+from benchmarks.table import make_table
 
 
 def row(name: str, per_second: float, p99_ms: float = 1.0, failed: int = 0, sessions: float | None = None) -> Row:
