@@ -12,12 +12,14 @@ _DELETE = """
     with gone as materialized (
         select p.bucket, p.user_id
         from players as p
-        where p.bucket = $1 and not exists (select from bucket_owner as o where o.bucket = $1)
-        order by p.user_id
+        where p.bucket = any ($1) and not exists (select from bucket_owner as o where o.bucket = p.bucket)
+        order by p.bucket, p.user_id
         limit $2
     ),
     sessions as (
-        delete from game_sessions as g using gone where g.user_id = gone.user_id and g.bucket = $1 returning 1
+        delete from game_sessions as g using gone
+        where g.user_id = gone.user_id and g.bucket = gone.bucket
+        returning 1
     ),
     standings as (
         delete from leaderboard as l using gone where l.bucket = gone.bucket and l.user_id = gone.user_id returning 1
@@ -67,20 +69,20 @@ _HOLDS = """
 _TIMEOUT_S = 120.0
 
 
-async def delete_players_of(postgres: Postgres, bucket: int, players_max: int) -> tuple[int, int]:
-    """Delete up to so many players of a bucket with all they have; how many players, and how many rows in all, went.
+async def delete_players_of(postgres: Postgres, buckets: Collection[int], players_max: int) -> tuple[int, int]:
+    """Delete up to so many players of buckets with all they have; how many players, and how many rows in all, went.
 
     Nothing goes of a bucket that the shard owns.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    ((players, rows),) = await postgres.call(_DELETE, bucket, players_max, timeout_s=_TIMEOUT_S)
+    ((players, rows),) = await postgres.call(_DELETE, list(buckets), players_max, timeout_s=_TIMEOUT_S)
     return players, rows
 
 
 async def delete_orphans_of(postgres: Postgres, buckets: Collection[int]) -> int:
-    """Delete what is left of buckets whose players are all gone; says how many rows went.
+    """Delete what is left of buckets whose players are all gone; reads all sessions for that. Gives the rows gone.
 
     Raises:
         Unavailable: the shard does not answer.

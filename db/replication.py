@@ -54,8 +54,7 @@ _SUBSCRIPTION = """
         s.oid::bigint,
         s.subenabled,
         (select array_agg(r.srsubstate::text) from pg_subscription_rel as r where r.srsubid = s.oid),
-        coalesce(t.sync_error_count, 0),
-        coalesce(t.apply_error_count, 0)
+        coalesce(t.sync_error_count, 0) + coalesce(t.apply_error_count, 0)
     from pg_subscription as s
     join pg_database as d on d.oid = s.subdbid and d.datname = current_database()
     left join pg_stat_subscription_stats as t on t.subid = s.oid
@@ -104,14 +103,13 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """How far a subscription is: how many of its tables are in step with the source, and failures of its workers."""
+    """How far a subscription is: its tables, those in step with the source, and how often its workers failed."""
 
     oid: int
     enabled: bool
     tables: int
     tables_in_step: int
-    copy_failures: int
-    apply_failures: int
+    failures: int
 
     @property
     def follows(self) -> bool:
@@ -185,9 +183,9 @@ async def read_subscription(target: Postgres, move: Move) -> Subscription | None
     rows = await target.call(_SUBSCRIPTION, move.name)
     if not rows:
         return None
-    ((oid, enabled, states, copy_failures, apply_failures),) = rows
+    ((oid, enabled, states, failures),) = rows
     states = states or []
-    return Subscription(oid, enabled, len(states), states.count(_SYNCED), copy_failures, apply_failures)
+    return Subscription(oid, enabled, len(states), states.count(_SYNCED), failures)
 
 
 async def read_copied(target: Postgres) -> tuple[int, int]:

@@ -33,6 +33,8 @@ _PAUSED_POLL_S = 0.5
 # A shard that went away is waited for; after so long without any step forward the mover ends and says so.
 _PATIENCE_S = 120.0
 _REST_S_MIN, _REST_S_MAX = 0.1, 2.0
+# A copy that failed so often while one mover watched is not a matter of a shard that was started anew.
+_FAILURES_MAX = 5
 # How long the target may take to have what the source wrote during the copy.
 _CATCH_UP_S = 600.0
 
@@ -134,7 +136,7 @@ class Mover:
                 return await self._enter(move, Phase.DONE, f"cleaned up {rows:,} rows at {move.source}")
             case Phase.ABORTING:
                 await take_way_back(move, source, target, self._fleet.direct)
-                rows = await self._clean_up(move.target, move.buckets)
+                rows = await self._clean_up(move.target, move.buckets, half_copied=True)
                 rows += await self._clean_up(move.source, move.buckets)
                 return await self._enter(move, Phase.ABORTED, f"taken back; cleaned up {rows:,} rows")
             case Phase.DONE | Phase.ABORTED:
@@ -161,8 +163,16 @@ class Mover:
     async def _until_copied(self, move: Move) -> None:
         source, target = self._ends(move)
         told_at = float("-inf")
+        failures_before: int | None = None
         while not (progress := await read_progress(move, source, target)).follows:
             await self._obey(move, at_rest=False)
+            failures_before = progress.failures if failures_before is None else failures_before
+            failures = progress.failures - failures_before
+            if failures >= _FAILURES_MAX:
+                raise OperatorError(
+                    f"The copy of {move} failed {failures} times; the log of {move.target}'s PostgreSQL says why. Mend "
+                    "it and `shardboard shards resume`, or take it back with `shardboard shards abort`."
+                )
             if time.monotonic() >= told_at + 1.0:
                 told_at = time.monotonic()
                 rows, size = await read_copied(target)
@@ -214,10 +224,11 @@ class Mover:
                         "`shardboard shards abort` takes the copy back."
                     )
 
-    async def _clean_up(self, at: str, buckets: Collection[int]) -> int:
+    async def _clean_up(self, at: str, buckets: Collection[int], *, half_copied: bool = False) -> int:
         """Delete at one shard what another one is known to own; what is not known to be another's stays."""
         owners = (await self._fleet.read_map()).owners
-        return await clean_up(self._fleet.postgres(at), [b for b in buckets if owners[b] not in (at, None)])
+        strangers = [bucket for bucket in buckets if owners[bucket] not in (at, None)]
+        return await clean_up(self._fleet.postgres(at), strangers, half_copied=half_copied)
 
     async def _still_owned(self, source: Postgres, buckets: Sequence[int]) -> list[int]:
         owned = {each.bucket for each in (await read_ownership(source)).owned}

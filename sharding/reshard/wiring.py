@@ -26,12 +26,10 @@ from domain.move import Move
 
 _POLL_S = 0.1
 _SLOT_PATIENCE_S = 30.0
-# A copy or an application that failed so often is not a matter of a restart.
-_FAILURES_MAX = 5
 
 # The clean-up works about this share of the time and rests for the rest, so that the traffic does not feel it.
 _DUTY = 0.4
-_CHUNK_PLAYERS = 200
+_CHUNK_PLAYERS = 250
 
 
 async def make_way(move: Move, source: Postgres, target: Postgres, source_url: str) -> None:
@@ -51,7 +49,7 @@ async def read_progress(move: Move, source: Postgres, target: Postgres) -> Subsc
 
     Raises:
         Unavailable: a shard does not answer.
-        OperatorError: the copy cannot go on by itself.
+        OperatorError: what the copy needs is gone, and it cannot go on.
     """
     subscription, slots = await asyncio.gather(read_subscription(target, move), read_slots(source))
     slot = next((slot for slot in slots if slot.name == move.name), None)
@@ -60,12 +58,6 @@ async def read_progress(move: Move, source: Postgres, target: Postgres) -> Subsc
         raise OperatorError(
             f"The move of {move} cannot go on: {missing} is gone. Take it back with `shardboard shards abort` and plan "
             "it anew."
-        )
-    failures = subscription.copy_failures + subscription.apply_failures
-    if failures >= _FAILURES_MAX and not slot.active:
-        raise OperatorError(
-            f"The copy of {move} failed {failures} times; the log of {move.target}'s PostgreSQL says why. Mend it and "
-            "`shardboard shards resume`, or take it back with `shardboard shards abort`."
         )
     return subscription
 
@@ -79,30 +71,34 @@ async def take_way_back(move: Move, source: Postgres, target: Postgres, targets:
     Raises:
         Unavailable: a shard does not answer, or a slot does not become free.
     """
-    await drop_subscription(target, move)
-    await _drop_slots(source, [move.name])
-    await drop_publications(source, move)
+    try:
+        await drop_subscription(target, move)
+    finally:
+        # Also while the target is away: the slot keeps the source's WAL.
+        await _drop_slots(source, [move.name])
+        await drop_publications(source, move)
     await _drop_slots(source, await list_orphaned_slots(source, targets))
 
 
-async def clean_up(postgres: Postgres, buckets: Collection[int]) -> int:
+async def clean_up(postgres: Postgres, buckets: Collection[int], *, half_copied: bool) -> int:
     """Delete what a shard holds of buckets that are another's, slowly; says how many rows went.
 
     The caller has seen that another shard owns each of them.
+
+    Args:
+        half_copied: whether a copy may have ended half-way: there can be sessions without their player then.
 
     Raises:
         Unavailable: the shard does not answer.
     """
     rows = 0
-    for bucket in sorted(buckets):
-        while True:
-            began_at = time.monotonic()
-            players, gone = await delete_players_of(postgres, bucket, _CHUNK_PLAYERS)
-            rows += gone
-            if not players:
-                break
-            await asyncio.sleep((time.monotonic() - began_at) * (1 - _DUTY) / _DUTY)
-    return rows + await delete_orphans_of(postgres, buckets)
+    players = 1
+    while players:
+        began_at = time.monotonic()
+        players, gone = await delete_players_of(postgres, buckets, _CHUNK_PLAYERS)
+        rows += gone
+        await asyncio.sleep((time.monotonic() - began_at) * (1 - _DUTY) / _DUTY)
+    return rows + (await delete_orphans_of(postgres, buckets) if half_copied else 0)
 
 
 async def _drop_slots(source: Postgres, names: Collection[str]) -> None:
