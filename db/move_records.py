@@ -22,16 +22,22 @@ _INSERT = """
     on conflict on constraint bucket_moves_pkey do nothing
 """
 # The instants are the source's own, like everything else of the record.
+# Given again, because its answer got lost, it succeeds again.
 _ENTER = """
-    update bucket_moves set
-        phase = $3,
-        trouble = null,
-        copying_at = case when $3 = 'copying' then now() else copying_at end,
-        following_at = case when $3 = 'following' then now() else following_at end,
-        switched_at = case when $3 = 'switched' then now() else switched_at end,
-        ended_at = case when $3 in ('done', 'aborted') then now() else ended_at end
-    where move_id = $1 and phase = $2
-    returning move_id
+    with entered as (
+        update bucket_moves set
+            phase = $3,
+            trouble = null,
+            copying_at = case when $3 = 'copying' then now() else copying_at end,
+            following_at = case when $3 = 'following' then now() else following_at end,
+            switched_at = case when $3 = 'switched' then now() else switched_at end,
+            ended_at = case when $3 in ('done', 'aborted') then now() else ended_at end
+        where move_id = $1 and phase = $2
+        returning move_id
+    )
+    select move_id from entered
+    union all
+    select move_id from bucket_moves where move_id = $1 and phase = $3
 """
 _WISH = "update bucket_moves set wish = $1 where phase not in ('done', 'aborted') and wish <> $1 returning move_id"
 _TROUBLE = "update bucket_moves set trouble = $2 where move_id = $1 and trouble is distinct from $2"
@@ -77,7 +83,7 @@ async def add_move(postgres: Postgres, move: Move) -> None:
 
 
 async def enter_phase(postgres: Postgres, move: Move, phase: Phase) -> bool:
-    """Bring a move to its next phase; False where it is no longer in the one it is taken for.
+    """Bring a move to its next phase; False where it is in neither that one nor the one it is taken for.
 
     Raises:
         Unavailable: the shard does not answer.

@@ -80,6 +80,7 @@ class Mover:
         self._report = report
         self._pause_ms_max = pause_ms_max
         self._patience_s = patience_s
+        self._forward_at = float("-inf")
 
     async def run(self) -> list[Move]:
         """Carry out every move that any shard has a record of and that has not ended; gives them as they are then.
@@ -185,11 +186,12 @@ class Mover:
 
     async def _switch(self, move: Move) -> None:
         source, target = self._ends(move)
-        await read_progress(move, source, target)
-        switch = Switch(move, source, target, pause_ms_max=self._pause_ms_max)
         rest = await self._still_owned(source, move.buckets)
         if not rest:
+            # Switched by a mover before this one, which may have begun to take the way back.
             return
+        await read_progress(move, source, target)
+        switch = Switch(move, source, target, pause_ms_max=self._pause_ms_max)
         size, tries, pause_ms_max, compare_at = _GROUP_FIRST, 0, 0.0, float("-inf")
         while rest:
             if await self._obey(move) or time.monotonic() > compare_at:
@@ -204,6 +206,7 @@ class Mover:
             await note_pause(source, move.move_id, pause_ms_max)
             match verdict:
                 case Switched(pause_ms):
+                    self._forward_at = time.monotonic()
                     rest, tries = rest[len(group) :], 0
                     size = _next_size(size, pause_ms)
                     done = len(move.buckets) - len(rest)
@@ -239,6 +242,7 @@ class Mover:
             raise ValueError(f"no way leads from {move.phase} to {phase}")
         if not await enter_phase(self._fleet.postgres(move.source), move, phase):
             raise OperatorError(f"The move of {move} is no longer {move.phase}: somebody else works on it.")
+        self._forward_at = time.monotonic()
         self._report(replace(move, phase=phase), told)
         return replace(move, phase=phase, trouble=None)
 
@@ -273,13 +277,15 @@ class Mover:
 
     async def _surely(self, step: Callable[[], Awaitable[Answer]], move: Move | None = None) -> Answer:
         """Do a step again while a shard is away; each may be done twice."""
-        give_up_at = time.monotonic() + self._patience_s
+        failing_since: float | None = None
         rest_s = _REST_S_MIN
         while True:
             try:
                 return await step()
             except Unavailable as error:
-                if time.monotonic() > give_up_at:
+                # A long step that came forward meanwhile, such as a switch of many groups, has all its patience again.
+                failing_since = max(failing_since or time.monotonic(), self._forward_at)
+                if time.monotonic() > failing_since + self._patience_s:
                     raise
                 if move is not None:
                     self._report(move, f"waiting: {error}")
@@ -305,7 +311,9 @@ def _in_order(move: Move) -> tuple[object, int]:
 
 def _next_size(size: int, pause_ms: float) -> int:
     """How many buckets to switch at once after a pause of that length."""
+    if size < _GROUP_FIRST:
+        # Most of a pause is the same for any group: such small ones only make more of them.
+        return 2 * size if pause_ms < 2 * _PAUSE_MS_AIM else size
     if pause_ms > _PAUSE_MS_AIM:
-        # Most of a pause is the same for any group: smaller ones than these only make more of them.
-        return min(size, max(_GROUP_FIRST, size // 2))
+        return max(_GROUP_FIRST, size // 2)
     return min(2 * size, _GROUP_MAX) if pause_ms < _PAUSE_MS_AIM / 2 else size
