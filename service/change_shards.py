@@ -70,10 +70,15 @@ async def add_shard(fleet: Fleet, added: DirectoryEntry, *, back_days: int, mont
 async def remove_shard(fleet: Fleet, name: str, *, say: Say) -> None:
     """Take a shard that owns nothing out of the deployment; every process forgets it.
 
+    For one that was taken out before there is nothing to do.
+
     Raises:
-        OperatorError: it owns buckets or holds rows, takes part in a move, or is the last one; nothing was changed.
+        OperatorError: there is no such shard, it owns buckets or holds rows, takes part in a move, or is the last one;
+            nothing was changed.
         Unavailable: a shard does not answer.
     """
+    if name not in fleet.entries and await _was_removed(fleet, name):
+        return
     postgres = fleet.postgres(name)
     owned = len((await fleet.read_map()).owned.get(name, ()))
     if owned:
@@ -96,6 +101,11 @@ async def remove_shard(fleet: Fleet, name: str, *, say: Say) -> None:
     say(f"telling all shards that {name} is gone")
     entry = replace(fleet.entries[name], removed=True, version=await _next_version(fleet, name))
     await _tell_all(fleet, entry)
+
+
+async def _was_removed(fleet: Fleet, name: str) -> bool:
+    known = [entry for entries in (await fleet.ask(read_directory)).values() for entry in entries]
+    return any(entry.name == name and entry.removed for entry in known)
 
 
 async def _tell_all(fleet: Fleet, entry: DirectoryEntry) -> None:

@@ -241,6 +241,9 @@ async def test_a_shard_that_owns_nothing_can_go(three: LocalCluster) -> None:
     await done(three, "shards", "drain", "shard1")
     assert (await buckets(three))["shard1"] == 0
     await done(three, "shards", "remove", "shard1", "--local")
+    # Given again, as after a command that was cut short at its very end.
+    assert (await done(three, "shards", "remove", "shard1", "--local")).out == "shard1 is no shard any more\n"
+    assert "There is no shard 'nobody'" in await refused(three, "shards", "remove", "nobody", "--local")
     assert sorted(await buckets(three)) == ["eu3", "shard2"]
     assert [shard.name for shard in three.shards] == ["shard2", "eu3"]
     assert await query(three, "select name from shard_directory where removed and name = 'shard1'") == [("shard1",)] * 2

@@ -66,8 +66,10 @@ def remove(name: str, local: bool, data: Path | None) -> None:
     `shards drain NAME` moves what it owns to the others first. With --local its files are deleted, too.
     """
     path = require_local_data(data) if local else None
-    asyncio.run(_remove(find_settings(data), name))
-    if path is not None:
+    settings = find_settings(data)
+    asyncio.run(_remove(settings, name))
+    # Not where that was done already by a command that was cut short after it.
+    if path is not None and (name in {shard.name for shard in settings.shards} or (path / name).exists()):
         say(f"stopping the PostgreSQL and the PgBouncer of {name}")
         asyncio.run(remove_local_shard(path, name))
     click.echo(f"{name} is no shard any more")
@@ -91,10 +93,5 @@ async def _add(settings: Settings, entry: DirectoryEntry, start_in: Path | None)
 
 
 async def _remove(settings: Settings, name: str) -> None:
-    async with open_fleet(settings) as fleet:
-        if name in fleet.entries:
-            async with locked_fleet(fleet, "remove"):
-                await remove_shard(fleet, name, say=say)
-        else:
-            # Also for one that was taken out before its local files were: the command was killed in between.
-            say(f"no shard knows of a shard {name}; there are {', '.join(fleet.entries)}")
+    async with open_fleet(settings) as fleet, locked_fleet(fleet, "remove"):
+        await remove_shard(fleet, name, say=say)

@@ -16,13 +16,16 @@ from app.cli.fleet import free_bytes, open_fleet
 from app.cli.output import megabytes, print_table, say
 from app.settings import Settings
 from domain.move import ENDED, Move, Phase, Wish
-from service.move_status import read_plan_status
+from service.move_status import MoveStatus, read_plan_status
 from service.plan_moves import By, Drain, MoveBuckets, Plan, Rebalance, Revert, plan_moves, write_down
 from service.steer_moves import release_copies, steer_moves
 from sharding.reshard.fleet import Fleet, FleetLocks, locked_fleet
 from sharding.reshard.mover import Mover
 from sharding.reshard.plan import parse_buckets
 from sharding.reshard.switch import PAUSE_MS_MAX
+
+# Of lines that follow each other quickly one is shown so often.
+_LINE_INTERVAL_S = 1.0
 
 Wanted = Rebalance | Drain | MoveBuckets | Revert
 _Command = Callable[..., Any]
@@ -220,20 +223,27 @@ def _show(plan: Plan) -> None:
 
 
 class _Lines:
-    """What goes on, a line a step: which move, how long since the start, and about how long it will take yet."""
+    """What goes on, a line a step: which move, how long since the start, and about how long it will take yet.
 
-    def __init__(self, moves: Sequence[Any]) -> None:
+    Of many lines of one kind, such as a group switched, one a second is shown.
+    """
+
+    def __init__(self, moves: Sequence[MoveStatus]) -> None:
         self._moves = {each.move.move_id: each.move for each in moves if each.move.phase not in ENDED}
         self._began_at = time.monotonic()
-        self._last = ""
+        self._last_kind = ""
+        self._last_at = float("-inf")
 
     def __call__(self, move: Move, told: str) -> None:
-        line = f"{move.ordinal + 1}: {move.source} → {move.target}, {len(move.buckets)} buckets: {told}"
-        if line == self._last:
-            return
-        self._last = line
+        entered = self._moves.get(move.move_id, move).phase is not move.phase
         self._moves[move.move_id] = move
-        say(f"[{time.monotonic() - self._began_at:7.1f} s] {line}{self._left()}")
+        now = time.monotonic()
+        kind = f"{move.move_id} {told.split(' ')[0]}"
+        if not entered and kind == self._last_kind and now < self._last_at + _LINE_INTERVAL_S:
+            return
+        self._last_kind, self._last_at = kind, now
+        line = f"{move.ordinal + 1}: {move.source} → {move.target}, {len(move.buckets)} buckets: {told}"
+        say(f"[{now - self._began_at:7.1f} s] {line}{self._left() if entered else ''}")
 
     def _left(self) -> str:
         total = sum(move.rows_planned for move in self._moves.values())
