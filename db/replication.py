@@ -66,9 +66,8 @@ _COPIED = """
     where p.datname = current_database() and p.relid::regclass::text in ('players', 'leaderboard', 'game_sessions')
 """
 _MARK = "insert into move_markers (move_id, number) values ($1, $2)"
-# An update, so that it commits with WAL of its own: what was replicated before the marker is on the target's disk then,
-# although replication itself commits without waiting for the disk.
-_SEE_MARKER = "update move_markers set number = number where move_id = $1 and number = $2 returning number"
+# What is seen is on the target's disk: see ensure_subscription.
+_SEE_MARKER = "select number from move_markers where move_id = $1 and number = $2"
 _LAST_MARKER = "select coalesce(max(number), 0) from move_markers where move_id = $1"
 _FORGET_MARKERS = "delete from move_markers where move_id = $1"
 _TRACES = """
@@ -156,6 +155,10 @@ async def ensure_slot(source: Postgres, move: Move) -> None:
 async def ensure_subscription(target: Postgres, move: Move, source_url: str) -> None:
     """Let the target copy and follow what the source publishes.
 
+    Its workers wait for the target's disk, which subscriptions by themselves do not: a target that crashed right after
+    a table's copy would otherwise have forgotten that it was done, when the source had dropped the slot of that copy
+    already, and the table would never follow again.
+
     Raises:
         Unavailable: the target does not answer, or cannot reach the source.
     """
@@ -166,7 +169,7 @@ async def ensure_subscription(target: Postgres, move: Move, source_url: str) -> 
             move.name,
             f"create subscription {move.name} connection {_quoted(conninfo_of(source_url))} "
             f"publication {move.name}, {move.name}_sessions "
-            f"with (create_slot = false, slot_name = '{move.name}', copy_data = true)",
+            f"with (create_slot = false, slot_name = '{move.name}', copy_data = true, synchronous_commit = on)",
         )
     except Unavailable as error:
         if isinstance(error.__cause__, asyncpg.PostgresConnectionError):

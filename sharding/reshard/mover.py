@@ -190,7 +190,8 @@ class Mover:
         if not rest:
             # Switched by a mover before this one, which may have begun to take the way back.
             return
-        await read_progress(move, source, target)
+        # A target that crashed may have to copy a table again, or never follow again.
+        await self._until_copied(move)
         switch = Switch(move, source, target, pause_ms_max=self._pause_ms_max)
         size, tries, pause_ms_max, compare_at = _GROUP_FIRST, 0, 0.0, float("-inf")
         while rest:

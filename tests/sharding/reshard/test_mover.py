@@ -11,7 +11,7 @@ from db.history import NEWEST, HistoryRequest
 from db.move_records import read_moves, set_wish
 from db.ownership import read_ownership
 from domain.errors import OperatorError
-from domain.move import Phase, Wish
+from domain.move import Move, Phase, Wish
 from infra.local.cluster import LocalCluster
 from service.plan_moves import Revert, plan_moves, write_down
 from service.steer_moves import release_copies, steer_moves
@@ -267,6 +267,34 @@ async def test_a_mover_takes_a_lock_again_that_its_shard_lost(
             with pytest.raises(OperatorError, match="worked on by shardboard test"):
                 async with locked_fleet(other, "second"):
                     raise AssertionError("locked")
+
+
+@pytest.mark.parametrize(
+    ("number", "step"),
+    [(1, "copying"), (2, "copying: "), (2, "the copy is whole"), (1, "comparing"), (2, "switched ")],
+)
+async def test_a_move_survives_the_crash_of_a_shard(
+    shards: LocalCluster, fleet: Fleet, router: Router, number: int, step: str
+) -> None:
+    await play(router, MOVING, games=3)
+    before = await rows_of(shards.shards[0].direct_url, BUCKETS)
+    await plan(fleet, BUCKETS, TARGET)
+    child = shards.child("postgres", number)
+    crashed: list[str] = []
+
+    def on_report(move: Move, told: str) -> None:
+        if told.startswith(step) and not crashed:
+            crashed.append(told)
+            child.crash()
+
+    (move,) = await run(fleet, on_report)
+    assert crashed
+    assert move.phase is Phase.DONE
+    assert await owners_of(shards, BUCKETS) == owned_by(TARGET)
+    assert await rows_of(shards.shards[1].direct_url, BUCKETS) == before
+    assert await traces(fleet) == {}
+    assert (await verify_shards(fleet)).faults == []
+    await play(router, MOVING, games=1)
 
 
 async def test_copies_are_kept_until_they_are_let_go(shards: LocalCluster, fleet: Fleet, router: Router) -> None:
