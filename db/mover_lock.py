@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, suppress
 
 import asyncpg
 
+from db.errors import as_unavailable
 from db.postgres import Postgres
 from domain.errors import OperatorError, ShardboardError, Unavailable
 
@@ -77,7 +78,7 @@ class MoverLock:
         """Let others have it."""
         stack, self._stack, self._connection = self._stack, None, None
         if stack is not None:
-            with suppress(Unavailable, asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+            with suppress(Unavailable):
                 await stack.aclose()
 
     def _taken(self, holder: asyncpg.Record | None) -> ShardboardError:
@@ -91,8 +92,9 @@ class MoverLock:
 
 async def _answers(connection: asyncpg.Connection) -> bool:
     try:
-        await connection.fetchval("select 1", timeout=_ALIVE_TIMEOUT_S)
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError):
+        with as_unavailable("of the lock"):
+            await connection.fetchval("select 1", timeout=_ALIVE_TIMEOUT_S)
+    except Unavailable:
         return False
     return True
 

@@ -35,6 +35,8 @@ _PATIENCE_S = 120.0
 _REST_S_MIN, _REST_S_MAX = 0.1, 2.0
 # A copy that failed so often while one mover watched is not a matter of a shard that was started anew.
 _FAILURES_MAX = 5
+# A copy of which nothing more has arrived for so long never gets on by itself.
+_STILL_S_MAX = 300.0
 # How long the target may take to have what the source wrote during the copy.
 _CATCH_UP_S = 600.0
 
@@ -163,23 +165,29 @@ class Mover:
 
     async def _until_copied(self, move: Move) -> None:
         source, target = self._ends(move)
-        told_at = float("-inf")
         failures_before: int | None = None
+        seen: tuple[int, int, int] | None = None
+        told_at = moved_at = time.monotonic()
         while not (progress := await read_progress(move, source, target)).follows:
             await self._obey(move, at_rest=False)
+            copied = (progress.tables_in_step, *await read_copied(target))
+            if copied != seen:
+                seen, moved_at = copied, time.monotonic()
             failures_before = progress.failures if failures_before is None else failures_before
             failures = progress.failures - failures_before
-            if failures >= _FAILURES_MAX:
+            still_s = time.monotonic() - moved_at
+            if failures >= _FAILURES_MAX or still_s > _STILL_S_MAX:
                 raise OperatorError(
-                    f"The copy of {move} failed {failures} times; the log of {move.target}'s PostgreSQL says why. Mend "
-                    "it and `shardboard shards resume`, or take it back with `shardboard shards abort`."
+                    f"The copy of {move} does not get on (failed {failures} times, still for {still_s:.0f} s); the log "
+                    f"of {move.target}'s PostgreSQL says why. Mend it and `shardboard shards resume`, or take it back "
+                    "with `shardboard shards abort`."
                 )
             if time.monotonic() >= told_at + 1.0:
                 told_at = time.monotonic()
-                rows, size = await read_copied(target)
+                tables, rows, size = copied
                 self._report(
                     move,
-                    f"copying: {progress.tables_in_step} of {progress.tables} tables in step, "
+                    f"copying: {tables} of {progress.tables} tables in step, "
                     f"{rows:,} rows ({size / 1e6:,.1f} MB) of the others",
                 )
             await asyncio.sleep(_POLL_S)
