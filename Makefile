@@ -10,10 +10,10 @@ BIN := .venv/bin
 LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
-.PHONY: help up web test format lint types imports schema web-check tests screenshots bench migrate lock venv venv-dev clean
+.PHONY: help up web test format lint types imports schema web-check tests screenshots chaos-reshard bench migrate lock venv venv-dev clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 up: venv ## start the whole service here: make up PORT=8000 SHARDS=4 DATA=.data
 	@$(BIN)/python scripts/web.py build --go-on
@@ -50,6 +50,9 @@ tests: venv-dev ## unit, integration, acceptance and browser tests: make tests A
 
 screenshots: venv-dev ## the pictures of the board for the README (docs/images), from a seeded service
 	$(BIN)/python scripts/screenshots.py
+
+chaos-reshard: venv-dev ## move buckets while parts are killed: make chaos-reshard SEED=1 MINUTES=10
+	$(BIN)/python -m tests.chaos.reshard $(if $(SEED),--seed $(SEED)) --minutes $(or $(MINUTES),10)
 
 bench: ## the benchmarks, with their yardsticks
 	@scripts/bootstrap requirements-dev.lock wrk
