@@ -24,7 +24,8 @@ from service.relay import Relay
 from service.shard_workers import ShardWorkers
 from service.sql_ranks import SqlRanks
 from service.watches import Watches
-from sharding.router import Router, WriteLimits
+from sharding.router import Router
+from sharding.shard import WriteLimits
 
 logger = logging.getLogger(__name__)
 

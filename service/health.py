@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from domain.errors import ShardboardError
 from service.parts import Parts
-from sharding.router import Shard
+from sharding.shard import Shard
 
 _ASK = "select 1"
 _TIMEOUT_S = 1.0

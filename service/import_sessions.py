@@ -22,7 +22,7 @@ from service.imported_rows import ImportRow, RowChecker
 from service.parts import Parts
 from service.renew_ranks import Progress, bring_ranks_up, no_progress
 from service.session_files import BadRow, RawRow
-from sharding.router import Shard
+from sharding.shard import Shard
 from sharding.writer import record_each
 
 # Rows that are dealt out to the shards at a time, and rows of one statement.

@@ -22,7 +22,7 @@ from ranking.store import RanksUnavailable
 from service.parts import Parts
 from service.scan_standings import scan_standings
 from service.shard_workers import ShardWorkers
-from sharding.router import Shard
+from sharding.shard import Shard
 
 logger = logging.getLogger(__name__)
 

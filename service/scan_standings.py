@@ -10,7 +10,8 @@ from db.standings import scan_rows
 from domain.errors import Unavailable
 from domain.ids import USER_ID_MIN
 from domain.standing import Row
-from sharding.router import Router, Shard
+from sharding.router import Router
+from sharding.shard import Shard
 
 # How often in a row the scan finds nothing that it could read, and how long it rests after each time: 2 s in all.
 _WAITS_MAX = 40

@@ -6,7 +6,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 
 from domain.tasks import end_tasks
-from sharding.router import Router, Shard
+from sharding.router import Router
+from sharding.shard import Shard
 
 
 class ShardWorkers:

@@ -40,11 +40,12 @@ _PHASES = {
     "aborting": "aborting",
     "looking": "adding or removing",
 }
-# By phase: after which steps it can be hit, and how often these come at least.
+# By phase: after which steps it can be hit, and which of them at most: of groups switched a mover tells once a second,
+# and a move takes about as long, so that the delay decides which group is hit.
 _HITS: dict[str, Sequence[tuple[str, int]]] = {
     "planned": [("planned", 1)],
     "copying": [("copy", 2), ("copying", 2)],
-    "following": [("copied", 2), ("comparing", 2), ("switching", 8), ("switching", 8)],
+    "following": [("copied", 2), ("comparing", 2), ("switching", 3), ("switching", 3)],
     "switched": [("all switched", 1), ("cleaned", 2)],
     "aborting": [("aborting", 1)],
     "adding": [("looking", 4)],

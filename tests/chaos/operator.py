@@ -23,6 +23,8 @@ _EXCUSED_S = 10.0
 _AGAIN_REST_S = 0.3
 # What a command says to one who is late: the moves went on while it was on its way to them.
 _TOO_LATE = ("No move is under way", "Every bucket of the plan has been switched")
+# What it says where only taking the move back helps.
+_STUCK = ("is refused", "cannot go on", "cannot be switched")
 KILLED = -9
 _PATIENCE_S = 300.0
 _UNENDED = """
@@ -123,7 +125,11 @@ class Operator:
                 finished = await self.run(*arguments, on_line=on_line)
                 # Not all of the plan may have been written down before its mover was killed.
                 cut_short = arguments != command or finished.code == KILLED
-                if any(not move.waits_for_clean_up for move in await self.unended()):
+                if any(words in finished.last for words in _STUCK):
+                    # Nothing is lost, but no crash may lead to this.
+                    self.violations.append(Violation("moves go on", finished.last))
+                    arguments = ("shards", "abort")
+                elif any(not move.waits_for_clean_up for move in await self.unended()):
                     arguments = ("shards", "resume")
                 elif (cut_short and not again) or (not cut_short and finished.code == 0):
                     return

@@ -9,6 +9,8 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import psutil
+
 from db.directory import DirectoryEntry
 from domain.errors import OperatorError
 from infra.local.child import Child
@@ -88,6 +90,12 @@ class Service:
                 await task
             for child in (*self.cluster.children, *self.apis):
                 await child.until_ready()
+
+    def processes_of(self, shard: str) -> list[psutil.Process]:
+        """The processes of a shard, its servers' own children too."""
+        children = [child for child in self.cluster.children if child.spec.shard == shard]
+        mains = [psutil.Process(child.record.pid) for child in children if child.record]
+        return [process for main in mains for process in (main, *main.children(recursive=True))]
 
     def _find(self, role: str, name: str) -> Child | None:
         if role == "api":

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 import asyncpg
+import psutil
 
 from sharding.placement import BUCKET_COUNT
 from tests.chaos.history import Violation
@@ -83,6 +84,9 @@ class Story:
 
     Args:
         hits: what each command is hit with.
+
+    removed: the processes of the shards that were removed.
+    violations: what went wrong that no client saw.
     """
 
     def __init__(
@@ -94,7 +98,7 @@ class Story:
         self._random = random
         self._deck = deck
         self._hits = hits
-        self.removed: list[str] = []
+        self.removed: list[psutil.Process] = []
         self.violations: list[Violation] = []
 
     async def tell(self) -> None:
@@ -162,13 +166,9 @@ class Story:
 
     async def _remove(self, name: str) -> None:
         await self._nemesis.at_rest()
-        self.removed.append(name)
+        self.removed += self._service.processes_of(name)
         self._arm("remove")
-        async with asyncio.timeout(_SECONDS_MAX):
-            # One that was killed after it had asked the supervisor has done all that there is to do.
-            while (await self._operator.run("shards", "remove", name, "--local")).code != 0:
-                if name not in self._service.shard_names:
-                    break
+        await self._operator.surely("shards", "remove", name, "--local")
         await until(lambda: not (self._service.cluster.data / name).exists())
         await self._nemesis.at_rest()
 

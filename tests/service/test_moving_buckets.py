@@ -22,7 +22,7 @@ from service.scan_standings import scan_standings
 from service.shard_workers import ShardWorkers
 from service.verify_ranks import verify_ranks
 from sharding.placement import bucket_of
-from sharding.router import Shard
+from sharding.shard import Shard
 from tests.db.shards import connected
 from tests.factories import make_submission, opened_parts, users_of_shard
 from tests.ranking import plain
@@ -194,7 +194,7 @@ async def test_a_rebuild_says_when_a_bucket_has_no_owner_for_too_long(
     async def claim_nothing(*_: object) -> None:
         """As where the target cannot be told."""
 
-    monkeypatch.setattr("sharding.router.claim_buckets", claim_nothing)
+    monkeypatch.setattr("sharding.members.claim_buckets", claim_nothing)
     await hand_over(movable.shards[0], movable.shards[1], BUCKETS)
     with pytest.raises(Unavailable, match="Players' data kept being moved between shards"):
         await rebuild_ranks(quiet)
@@ -260,7 +260,7 @@ async def test_sql_ranks_wait_for_a_bucket_on_its_way_and_give_up_in_time(
         nonlocal told
         told += 1
 
-    monkeypatch.setattr("sharding.router.claim_buckets", claim_nothing)
+    monkeypatch.setattr("sharding.members.claim_buckets", claim_nothing)
     await record(quiet, USERS, 10)
     standings: list[Standing] = plain.standings(await board_of_shards(movable))
     source, target = movable.shards[:2]

@@ -55,7 +55,7 @@ def claims(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def claim(postgres: Postgres, _: Mapping[int, int]) -> None:
         told.append(postgres.name)
 
-    monkeypatch.setattr("sharding.router.claim_buckets", claim)
+    monkeypatch.setattr("sharding.members.claim_buckets", claim)
     return told
 
 
