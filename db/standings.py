@@ -110,7 +110,10 @@ _BEFORE = f"""
     limit greatest($4, 1)
 """
 
-_MARK = "select i.incarnation::text, pg_snapshot_xmin(pg_current_snapshot())::text from shard_info as i"
+_SNAPSHOT = """
+    select i.incarnation::text, pg_snapshot_xmin(s)::text, pg_snapshot_xmax(s)::text
+    from shard_info as i, pg_current_snapshot() as s
+"""
 
 _CHANGED = """
     select l.changed_xid::text, l.user_id, l.bucket, l.revision
@@ -243,8 +246,19 @@ async def read_mark(postgres: Postgres) -> tuple[str, int]:
     Raises:
         Unavailable: the shard does not answer.
     """
-    incarnation, xmin = (await postgres.call(_MARK))[0]
-    return incarnation, int(xmin)
+    incarnation, xmin, _ = await read_snapshot(postgres)
+    return incarnation, xmin
+
+
+async def read_snapshot(postgres: Postgres) -> tuple[str, int, int]:
+    """The mark as `read_mark` gives it, and the transaction id from which on none had begun: the two are equal where
+    nothing was under way, and then nobody changed anything at or above the mark.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    incarnation, xmin, xmax = (await postgres.call(_SNAPSHOT))[0]
+    return incarnation, int(xmin), int(xmax)
 
 
 async def read_changed(postgres: Postgres, since: tuple[int, int | None], limit: int) -> list[ChangedRow]:

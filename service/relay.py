@@ -13,7 +13,7 @@ from contextlib import aclosing, suppress
 from secrets import token_hex
 
 from db.postgres import Postgres
-from db.standings import ChangedRow, read_changed, read_held_rows, read_mark
+from db.standings import ChangedRow, read_changed, read_held_rows, read_mark, read_snapshot
 from domain.errors import ShardboardError, Unavailable
 from domain.standing import GLOBAL_BOARD
 from ranking.marks import Marks
@@ -107,11 +107,12 @@ async def catch_up(parts: Parts, marks: Marks, postgres: Postgres) -> int:
     Raises:
         Unavailable: the shard or Redis does not answer.
     """
-    incarnation, mark_now = await read_mark(postgres)
+    incarnation, mark_now, none_since = await read_snapshot(postgres)
     mark = await marks.read(incarnation)
     # A mark is a number, or "number/step" where an earlier pass ended on its way.
     since = int(mark.partition("/")[0])
-    if since == mark_now and mark == str(since):
+    # Where a transaction stays open, the mark stays and others above it commit all the same.
+    if since == mark_now == none_since and mark == str(since):
         return 0
     mended = 0
     place: tuple[int, int | None] = (since, None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
+from db.standings import read_mark
 from domain.standing import Standing
 from infra.local.cluster import LocalCluster
 from ranking.marks import Marks
@@ -213,3 +214,22 @@ async def test_readers_see_whole_boards_only(ready: LocalCluster, parts: Parts) 
     reading = False
     await reader
     assert counts == {300}
+
+
+async def test_an_open_transaction_holds_up_nobody_elses_change(ready: LocalCluster, parts: Parts) -> None:
+    """It holds up the mark, as the copy of a move does for as long as it takes."""
+    early, late = users_of_shard(1, 2)
+    marks = Marks(parts.store, KEYS)
+    postgres = parts.router.shards["shard1"].postgres
+    async with connected(ready.shards[0].direct_url) as connection, connection.transaction():
+        xid = int(await connection.fetchval("select pg_current_xact_id()::text"))
+        incarnation, _ = await read_mark(postgres)
+
+        async def mark_waits() -> bool:
+            await catch_up(parts, marks, postgres)
+            return await marks.read(incarnation) == str(xid)
+
+        await until(mark_waits)
+        await parts.router.record(make_submission(late, 5))
+        await parts.router.record(make_submission(early, 7))
+        await until_equal(ready)
