@@ -38,6 +38,8 @@ async def add_shard(fleet: Fleet, added: DirectoryEntry, *, back_days: int, mont
     say(f"looking at {added.name}")
     known = fleet.entries.get(added.name)
     candidate = await read_candidate(added.name, added.direct_url)
+    if candidate.shard_name is None:
+        await require_new_name(fleet, added.name)
     reasons = _why_not_empty(added, candidate, known) + why_unfit(added.name, candidate.facts)
     reasons += await _why_other_address(added, candidate) + await _why_other_schema(fleet, added.name)
     if not reasons:
@@ -65,6 +67,23 @@ async def add_shard(fleet: Fleet, added: DirectoryEntry, *, back_days: int, mont
         await _tell_all(fleet, entry)
     finally:
         await postgres.close()
+
+
+async def require_new_name(fleet: Fleet, name: str) -> None:
+    """Refuse to give the name of a shard that was removed to an empty database.
+
+    Other shards remember that they gave buckets to that name; a process that starts while their present owner is away
+    would take the new shard for the one that has them.
+
+    Raises:
+        OperatorError: it was; nothing was changed.
+        Unavailable: a shard does not answer.
+    """
+    if name not in fleet.entries and await _was_removed(fleet, name):
+        raise OperatorError(
+            f"There was a shard {name} before, and it was removed; the others remember buckets that it had. Give the "
+            "new one another name. Nothing was changed."
+        )
 
 
 async def remove_shard(fleet: Fleet, name: str, *, say: Say) -> None:

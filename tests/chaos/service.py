@@ -40,6 +40,8 @@ class Service:
         self.say = say
         self.apis: list[Child] = []
         self.history = History()
+        # Every name that a shard ever had: none is given twice.
+        self.names_used: set[str] = set()
         self._healing: set[asyncio.Task[None]] = set()
 
     @property

@@ -107,8 +107,9 @@ class Story:
         Raises:
             TimeoutError: something does not come to its end.
         """
-        used = set(self._service.shard_names)
-        for name in [f"shard{number}" for number in range(1, 100) if f"shard{number}" not in used][:_ADDED]:
+        used = self._service.names_used
+        used |= set(self._service.shard_names)
+        for name in [f"shard{number}" for number in range(1, 1_000) if f"shard{number}" not in used][:_ADDED]:
             self._arm("add")
             await self._operator.surely("shards", "add", name, "--local")
         await self._nemesis.at_rest()

@@ -243,6 +243,10 @@ async def test_a_shard_that_owns_nothing_can_go(three: LocalCluster) -> None:
     await done(three, "shards", "remove", "shard1", "--local")
     # Given again, as after a command that was cut short at its very end.
     assert (await done(three, "shards", "remove", "shard1", "--local")).out == "shard1 is no shard any more\n"
+    # Its name is taken for ever: others remember that they gave it buckets.
+    again = await refused(three, "shards", "add", "shard1", "--local")
+    assert "There was a shard shard1 before, and it was removed" in again
+    assert [shard.name for shard in three.shards] == ["shard2", "eu3"]
     assert "There is no shard 'nobody'" in await refused(three, "shards", "remove", "nobody", "--local")
     assert sorted(await buckets(three)) == ["eu3", "shard2"]
     assert [shard.name for shard in three.shards] == ["shard2", "eu3"]

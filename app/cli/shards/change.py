@@ -15,7 +15,7 @@ from app.cli.output import say
 from app.settings import Settings
 from db.directory import DirectoryEntry
 from infra.local.control import add_local_shard, remove_local_shard
-from service.change_shards import add_shard, remove_shard
+from service.change_shards import add_shard, remove_shard, require_new_name
 from sharding.reshard.fleet import locked_fleet
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
@@ -80,6 +80,7 @@ async def _add(settings: Settings, entry: DirectoryEntry, start_in: Path | None)
     others = [shard for shard in settings.shards if shard.name != entry.name]
     async with open_fleet(settings.model_copy(update={"shards": others})) as fleet, locked_fleet(fleet, "add"):
         if start_in is not None:
+            await require_new_name(fleet, entry.name)
             say(f"starting a PostgreSQL and a PgBouncer for {entry.name}")
             urls = await add_local_shard(start_in, entry.name)
             entry = replace(entry, url=urls.url, direct_url=urls.direct_url)
