@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import resource
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
+from functools import partial
 
 import uvicorn
+from starlette.types import ASGIApp
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import CloseCode
 
-from app.asgi import Application
+from app.shedding import Gatekeeper, SheddingProtocol
 from domain.errors import OperatorError
 from graph.live.socket import MESSAGE_BYTES_MAX
 
@@ -25,15 +26,6 @@ _PING_INTERVAL_S = 30.0
 _PING_TIMEOUT_S = 20.0
 # A client that lives but takes nothing of what was sent to it is given up: closing alone would wait for it for ever.
 _UNREAD_S_MAX = 60.0
-
-
-class Server(uvicorn.Server):
-    """A server that leaves signals to who runs it: uvicorn's own handling would end the process before its parts."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Capture none."""
-        yield
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
@@ -62,15 +54,16 @@ def _is_utf8(text: bytes) -> bool:
     return True
 
 
-def server_config(application: Application, *, stop_s_max: float) -> uvicorn.Config:
+def server_config(application: ASGIApp, gatekeeper: Gatekeeper, *, stop_s_max: float) -> uvicorn.Config:
     """How the application is served.
 
     Args:
+        gatekeeper: refuses what is too much.
         stop_s_max: how long the server waits for requests under way before it ends.
     """
     return uvicorn.Config(
         application,
-        http="httptools",
+        http=partial(SheddingProtocol, gatekeeper=gatekeeper),  # type: ignore[arg-type]  # called like the class
         ws=_WebSocket,
         lifespan="off",
         log_config=None,

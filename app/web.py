@@ -1,4 +1,4 @@
-"""The board in the browser: serves what `make web` put into web/dist, and says so where that is missing.
+"""The pages for browsers: serves what `make web` put into web/dist, and says so where that is missing.
 
 Whatever is asked for is looked up at each request, so that a new build is there at the next reload.
 """
@@ -8,14 +8,16 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_address
 from pathlib import Path
 
 from starlette.datastructures import Headers
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from app.web_pages import BOARD_POLICY, GRAPHIQL_POLICY, MISSING_PAGE, MISSING_POLICY, NOT_FOUND
+from app.web_pages import BOARD_POLICY, DOCS_POLICY, GRAPHIQL_POLICY, MISSING_PAGE, MISSING_POLICY, NOT_FOUND
 from graph.http import Page
 
 # Beside the packages, in a checkout as in the image.
@@ -23,10 +25,16 @@ DIST = Path(__file__).parents[1] / "web" / "dist"
 
 _BOARD = "index.html"
 _GRAPHIQL = "graphiql.html"
+_DOCS = "docs.html"
 # The build names these files after their content: one name never gets another content.
 _ASSETS = "/assets/"
 _ASSETS_CACHE = "public, max-age=31536000, immutable"
 _COMMON_HEADERS = {"x-content-type-options": "nosniff", "referrer-policy": "same-origin"}
+
+# The names by which a page of this machine reaches the service; another one that resolves to it may be anybody's.
+_OWN_HOST = re.compile(r"(localhost|127\.0\.0\.1|\[::1\])(:[0-9]{1,5})?", re.ASCII | re.IGNORECASE)
+# Who asks through a proxy may be anywhere, though the proxy is here.
+_PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 
 # What the build makes. (The system's own table differs from machine to machine.)
 _MEDIA_TYPES = {
@@ -67,14 +75,18 @@ class Web:
     """Answers every path that is not the API's.
 
     Args:
-        submit: whether the board offers a form to submit scores.
+        key: a server key that pages in a browser of this machine may use, for trying out; elsewhere None.
         graphiql: whether browsers get GraphiQL at /graphql.
+        openapi: the description of the REST API, for /openapi.json and the page /docs; None for neither.
         directory: what the build made.
     """
 
-    def __init__(self, *, submit: bool, graphiql: bool, directory: Path = DIST) -> None:
-        self._submit = submit
+    def __init__(
+        self, *, key: str | None, graphiql: bool, openapi: bytes | None = None, directory: Path = DIST
+    ) -> None:
+        self._key = key
         self._graphiql = graphiql
+        self._openapi = openapi
         self._directory = directory
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -83,39 +95,52 @@ class Web:
             await send({"type": "websocket.close", "code": 1000})
             return
         method = scope["method"]
-        response = await asyncio.to_thread(self.answer, method, scope["path"], Headers(scope=scope))
+        client = scope["client"]
+        peer = client[0] if client else ""
+        response = await asyncio.to_thread(self.answer, method, scope["path"], Headers(scope=scope), peer)
         if method == "HEAD":
             response.body = b""
         await response(scope, receive, send)
 
-    def answer(self, method: str, path: str, headers: Headers) -> Response:
-        """The answer to one request; that to HEAD still has its body. Reads files, so it blocks."""
+    def answer(self, method: str, path: str, headers: Headers, peer: str) -> Response:
+        """The answer to one request of `peer`; that to HEAD still has its body. Reads files, so it blocks."""
         if method not in ("GET", "HEAD"):
             return PlainTextResponse(
-                "Pages are for GET. The API is at /graphql.\n", 405, {"allow": "GET, HEAD"} | _COMMON_HEADERS
+                "Pages are for GET. The API is at /graphql and /api/.\n", 405, {"allow": "GET, HEAD"} | _COMMON_HEADERS
             )
         if path == "/settings.json":
-            return self._settings()
+            return self._settings(headers, peer)
         if path.startswith(_ASSETS):
             return self._asset(path, headers) or _not_found()
         if path in ("/", f"/{_BOARD}"):
-            return self._board(headers)
+            return self._page(_BOARD, BOARD_POLICY, headers)
+        if self._openapi is not None:
+            if path == "/docs":
+                return self._page(_DOCS, DOCS_POLICY, headers)
+            if path == "/openapi.json":
+                return _revalidated(headers, self._openapi, _media_type(path), _COMMON_HEADERS)
         file = self._find(path)
         if file is None:
             return _not_found()
         return _revalidated(headers, file.read_bytes(), _media_type(path), _COMMON_HEADERS)
 
-    def _settings(self) -> Response:
-        graphiql = self._graphiql and (self._directory / _GRAPHIQL).is_file()
-        body = {"submit": self._submit, "graphiql": graphiql}
-        return JSONResponse(body, headers={"cache-control": "no-store"} | _COMMON_HEADERS)
+    def _settings(self, headers: Headers, peer: str) -> Response:
+        """What this page may do: `submit` with the `key` that comes along, or read alone."""
+        body: dict[str, object] = {
+            "submit": False,
+            "graphiql": self._graphiql and (self._directory / _GRAPHIQL).is_file(),
+        }
+        if self._key is not None and _is_own_page(headers, peer):
+            body |= {"submit": True, "key": self._key}
+        kept_here = {"cache-control": "no-store", "cross-origin-resource-policy": "same-origin"}
+        return JSONResponse(body, headers=kept_here | _COMMON_HEADERS)
 
-    def _board(self, headers: Headers) -> Response:
+    def _page(self, name: str, policy: str, headers: Headers) -> Response:
         try:
-            body = (self._directory / _BOARD).read_bytes()
+            body = (self._directory / name).read_bytes()
         except OSError:
             return HTMLResponse(MISSING_PAGE, 404, _page_headers(MISSING_POLICY))
-        return _revalidated(headers, body, _media_type(_BOARD), _page_headers(BOARD_POLICY))
+        return _revalidated(headers, body, _media_type(name), _page_headers(policy))
 
     def _asset(self, path: str, headers: Headers) -> Response | None:
         plain = self._find(path)
@@ -141,6 +166,28 @@ class Web:
         # Pages need their own policies, and compressed copies their Content-Encoding. (pathlib raises for a name that
         # is too long.)
         return file if file.suffix in _MEDIA_TYPES and file.suffix != ".html" and os.path.isfile(file) else None
+
+
+def _is_own_page(headers: Headers, peer: str) -> bool:
+    """Whether a request is of a page of this service in a browser of this machine, as far as can be told.
+
+    A site of anybody's may give its name the address 127.0.0.1 and so read what it asks the service for (DNS
+    rebinding), but the browser still says that name in `Host`.
+    """
+    return (
+        _OWN_HOST.fullmatch(headers.get("host", "")) is not None
+        and _is_loopback(peer)
+        and headers.get("sec-fetch-site", "none") in ("none", "same-origin")
+        and not any(name in headers for name in _PROXY_HEADERS)
+    )
+
+
+def _is_loopback(peer: str) -> bool:
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return False
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _revalidated(headers: Headers, body: bytes, media_type: str, answered: Mapping[str, str]) -> Response:

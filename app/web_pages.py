@@ -15,6 +15,8 @@ BOARD_POLICY = f"{_APPLICATION}; style-src 'self'; font-src 'self'; manifest-src
 GRAPHIQL_POLICY = (
     f"{_APPLICATION}; style-src 'self' 'unsafe-inline'; font-src 'self' data:; worker-src 'self'; form-action 'none'"
 )
+# Swagger UI sets styles from its script alone, and has its icons as data:.
+DOCS_POLICY = f"{_APPLICATION}; style-src 'self'; font-src 'self'; form-action 'none'"
 
 _MISSING_STYLE = """
 :root { color-scheme: light dark; font: 1.1rem/1.5 system-ui, sans-serif }
@@ -38,4 +40,6 @@ reload this page. It brings its own Node.js, or uses one of version 20.19 or new
 </html>
 """
 
-NOT_FOUND = "There is nothing here. The board is at /, the API at /graphql, the service's health at /health.\n"
+NOT_FOUND = (
+    "There is nothing here. The board is at /, the API at /graphql and /api/, the service's health at /health.\n"
+)

@@ -7,8 +7,9 @@ import os
 from pathlib import Path
 
 from benchmarks.cluster import Cluster, shardboard_up
-from benchmarks.goals import SESSIONS_A_BULK, judge, judge_reshard, judge_size, judge_watchers
+from benchmarks.goals import SESSIONS_A_BULK, judge, judge_overload, judge_reshard, judge_size, judge_watchers
 from benchmarks.load import Target, find_wrk, measure
+from benchmarks.overload.measure import measure_overload
 from benchmarks.pgbench import measure_one_row_writes
 from benchmarks.plain.server import plain_design
 from benchmarks.processes import HOST, find_free_port, running, wait_until_answers
@@ -19,12 +20,14 @@ from benchmarks.sizes import measure_sizes
 from benchmarks.watchers.measure import measure_watchers
 
 READS = {"leaderboard": "leaderboard", "rank": "rank", "history": "history"}
+# Beside each, the same over REST.
+REST = "REST "
 
 
 def main() -> None:
     """Run what was asked for, print the tables, write them to a file if one was named."""
     given = _parse_arguments()
-    if not given.only_reshard:
+    if not (given.only_reshard or given.only_overload):
         find_wrk()
     report = Report(given.players, given.sessions, given.seconds)
     if given.only_watchers:
@@ -32,7 +35,7 @@ def main() -> None:
             cluster.seed(report.players, report.sessions)
             _measure_crowds(report, cluster)
             report.verified = cluster.verify_ranks()
-    elif not (given.only_sizes or given.only_reshard):
+    elif not (given.only_sizes or given.only_reshard or given.only_overload):
         _measure_all(report)
     for name, watched in report.watched.items():
         report.goals += judge_watchers(name, watched)
@@ -40,7 +43,11 @@ def main() -> None:
         report.sizes = measure_sizes(given.sizes, given.sessions, given.seconds)
         small, large = min(given.sizes), max(given.sizes)
         report.goals += [judge_size(name, one[small], one[large]) for name, one in report.sizes.items()]
-    if given.only_reshard or not (given.no_reshard or given.only_sizes or given.only_watchers):
+    if given.only_overload or not (given.only_reshard or given.only_sizes or given.only_watchers):
+        print("overload", flush=True)
+        report.add_overloaded(overloaded := measure_overload(report.players, report.sessions, report.seconds))
+        report.goals += judge_overload(overloaded)
+    if given.only_reshard or not (given.no_reshard or given.only_sizes or given.only_watchers or given.only_overload):
         _measure_reshard(report, given)
     print("\n" + report.markdown())
     if given.output:
@@ -63,7 +70,9 @@ def _measure_service(report: Report, target: Target) -> None:
     print("the service", flush=True)
     for name, script in READS.items():
         report.add(name, measure(target, script, report.seconds))
+        report.add(REST + name, measure(target, f"rest_{script}", report.seconds))
     report.add("submitScore", measure(target, "submit_score", report.seconds))
+    report.add(REST + "submitScore", measure(target, "rest_submit_score", report.seconds))
     report.add("submitScores", measure(target, "submit_scores", report.seconds), SESSIONS_A_BULK)
 
 
@@ -109,6 +118,7 @@ def _parse_arguments() -> argparse.Namespace:
     parser.add_argument("--sizes", type=_parse_sizes, help="numbers of players to compare, such as 10000,1000000")
     parser.add_argument("--only-sizes", action="store_true", help="compare the sizes and leave out all else")
     parser.add_argument("--only-watchers", action="store_true", help="measure watchers and leave out all else")
+    parser.add_argument("--only-overload", action="store_true", help="measure overload and leave out all else")
     _add_reshard_arguments(parser)
     parser.add_argument("--output", type=Path, help="write the tables to this .md and the numbers beside it as .json")
     return parser.parse_args()

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from benchmarks.load import Measured
+from benchmarks.overload.measure import AFTER as AFTER_OVERLOAD
+from benchmarks.overload.measure import BEFORE as BEFORE_OVERLOAD
+from benchmarks.overload.measure import LATER, OVERLOAD, Overloaded
 from benchmarks.reshard.result import BEFORE, DURING, Resharded
 from benchmarks.watchers.measure import Watched
 
@@ -46,6 +49,9 @@ _WATCHERS_P99_MS = 500
 _WATCHER_KB = 45
 _PAUSE_MS = 50
 _P99_TIMES_BEFORE = 2
+_ACCEPTED_P99_MS = 500
+_SHED_P99_MS = 100
+_KEPT = 0.8
 
 
 def judge(rows: dict[str, Row]) -> list[Goal]:
@@ -89,6 +95,28 @@ def judge_watchers(name: str, watched: Watched) -> list[Goal]:
         Goal(row, f"p99 under {_WATCHERS_P99_MS} ms", f"{p99:.0f} ms", p99 < _WATCHERS_P99_MS),
         Goal(row, f"under {_WATCHER_KB} KB each", f"{kb:.1f} KB", kb < _WATCHER_KB),
         Goal(row, "every change seen by every watcher", f"{watched.missed} not", watched.missed == 0),
+    ]
+
+
+def judge_overload(found: Overloaded) -> list[Goal]:
+    """Whether the service sheds what is too much, at once, and is itself again afterwards."""
+    row = f"{found.times:g} × the capacity"
+    before, over, after, later = (found.phases[name] for name in (BEFORE_OVERLOAD, OVERLOAD, AFTER_OVERLOAD, LATER))
+    kept, shed_ms = over.accepted_per_second / found.capacity, over.shed_p99_ms
+    wrong = sum(phase.wrong + phase.blunt for phase in found.phases.values())
+    calm = sum(phase.shed for phase in (before, later))
+    return [
+        Goal(row, f"accepted p99 under {_ACCEPTED_P99_MS} ms", f"{over.p99_ms:.0f} ms", over.p99_ms < _ACCEPTED_P99_MS),
+        Goal(row, f"at least {_KEPT} of the capacity accepted", f"{kept:.2f}", kept >= _KEPT),
+        Goal(row, f"p99 of being shed under {_SHED_P99_MS} ms", f"{shed_ms:.0f} ms", shed_ms < _SHED_P99_MS),
+        Goal(row, "no other answer, and each says when to come back", f"{wrong} such", wrong == 0),
+        Goal(row, "nothing shed before and after it", f"{calm} shed", calm == 0),
+        Goal(
+            row,
+            f"p99 right after it at most {_P99_TIMES_BEFORE} × that before",
+            f"{after.p99_ms / before.p99_ms:.1f} ×" if before.p99_ms else "none before",
+            0 < after.p99_ms <= _P99_TIMES_BEFORE * before.p99_ms,
+        ),
     ]
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from benchmarks.goals import Goal, Row
 from benchmarks.load import CONNECTIONS, Measured
+from benchmarks.overload.measure import Overloaded
+from benchmarks.overload.tables import describe_overload
 from benchmarks.reshard.result import BEFORE, DURING, Resharded
 from benchmarks.reshard.tables import describe_reshard
 from benchmarks.table import make_table
@@ -29,6 +31,7 @@ class Report:
     sizes: dict[str, dict[int, Measured]] = field(default_factory=dict)
     watched: dict[str, Watched] = field(default_factory=dict)
     resharded: Resharded | None = None
+    overloaded: Overloaded | None = None
     verified: str = ""
 
     def add(self, name: str, measured: Measured, sessions_a_request: int | None = None) -> None:
@@ -58,6 +61,16 @@ class Report:
             flush=True,
         )
 
+    def add_overloaded(self, found: Overloaded) -> None:
+        """Take in what the overload did, and say so."""
+        self.overloaded = found
+        for name, phase in found.phases.items():
+            print(
+                f"  {name}: {phase.per_second:,.0f}/s due, {phase.accepted_per_second:,.0f}/s accepted,"
+                f" p99 {phase.p99_ms:.0f} ms, {phase.shed / phase.seconds:,.0f}/s shed, p99 {phase.shed_p99_ms:.0f} ms",
+                flush=True,
+            )
+
     def markdown(self) -> str:
         """All tables."""
         parts = [f"{describe_machine()}."]
@@ -76,6 +89,8 @@ class Report:
             parts.append(self._watched())
         if self.resharded:
             parts += describe_reshard(self.resharded)
+        if self.overloaded:
+            parts += describe_overload(self.overloaded)
         parts.append(self._judged())
         if self.verified:
             parts.append(f"After all that, `shardboard ranks verify`: {self.verified}")
@@ -102,15 +117,18 @@ class Report:
         return make_table(("what", "requests/s", "sessions/s", "p50 ms", "p99 ms", "failed"), rows)
 
     def _ratios(self) -> str:
-        """Each operation of the service beside the yardsticks; pgbench only writes."""
+        """Each operation of the service beside the yardsticks, and its twin over REST; pgbench only writes."""
         yardsticks = {name: (f"plain {name}", "", "empty") for name in ("leaderboard", "rank", "history")}
         yardsticks |= {name: (f"plain {name}", "pgbench", "empty") for name in ("submitScore", "submitScores")}
-        rows = [(name, *(self._times(name, other) for other in others)) for name, others in yardsticks.items()]
-        return make_table(("what", "× plain design", "× pgbench", "× empty route"), rows)
+        rows = [
+            (name, *(self._times(name, other) for other in others), self._times(f"REST {name}", name))
+            for name, others in yardsticks.items()
+        ]
+        return make_table(("what", "× plain design", "× pgbench", "× empty route", "REST × GraphQL"), rows)
 
     def _times(self, name: str, yardstick: str) -> str:
-        other = self.rows.get(yardstick)
-        return "" if other is None else f"{self.rows[name].rate / other.rate:.2f}"
+        one, other = self.rows.get(name), self.rows.get(yardstick)
+        return "" if one is None or other is None else f"{one.rate / other.rate:.2f}"
 
     def _cpu(self) -> str:
         """Where the time goes: processor time of one request, by who spends it."""

@@ -21,15 +21,23 @@ _RETRYABLE = (
     asyncpg.InvalidCachedStatementError,
 )
 
-_GONE = (
+_BROKEN = (
     OSError,
-    TimeoutError,
     asyncpg.InterfaceError,
     asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.ProtocolViolationError,  # PgBouncer's word for: no server, no slot, going down
+)
+
+_GONE = (
+    *_BROKEN,
+    TimeoutError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
     asyncpg.InvalidAuthorizationSpecificationError,
-    asyncpg.ProtocolViolationError,  # PgBouncer's word for: no server, no slot, going down
+    asyncpg.InvalidCatalogNameError,
     asyncpg.InternalClientError,
     asyncpg.PostgresSystemError,
     PoolTimeoutError,
@@ -46,14 +54,27 @@ def as_unavailable(shard: str) -> Iterator[None]:
     except ShardboardError:
         raise
     except _GONE as error:
-        raise Unavailable(f"Shard {shard} does not answer; try again with the same submissionId.") from error
+        raise Unavailable(does_not_answer(shard)) from error
     except DBAPIError as error:
         cause = error.orig.__cause__ if error.orig else None
         if isinstance(cause, asyncpg.LockNotAvailableError):
             raise Unavailable(f"Shard {shard} is busy: somebody holds a lock that this needs; try again.") from error
         if error.connection_invalidated or isinstance(cause, _GONE):
-            raise Unavailable(f"Shard {shard} does not answer; try again with the same submissionId.") from error
+            raise Unavailable(does_not_answer(shard)) from error
         raise
+
+
+def does_not_answer(shard: str) -> str:
+    """What a client is told whose shard is away."""
+    return f"Shard {shard} does not answer; try again with the same submissionId."
+
+
+def is_no_answer(error: BaseException | None) -> bool:
+    """Whether the connection failed, which raises the doubt whether the Postgres is there at all.
+
+    A time-out is none: whoever gave little time gets it from a Postgres that is well.
+    """
+    return isinstance(error, _BROKEN) and not isinstance(error, TimeoutError)
 
 
 def is_retryable(error: BaseException) -> bool:

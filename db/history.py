@@ -38,7 +38,7 @@ async def read_history(postgres: Postgres, requests: Sequence[HistoryRequest]) -
     Raises:
         Unavailable: the shard does not answer.
     """
-    rows = await postgres.call(
+    rows = await postgres.ask(
         _READ,
         [r.bucket for r in requests],
         [r.user_id for r in requests],

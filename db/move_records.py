@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+import asyncpg
+
 from db.postgres import Postgres
+from domain.errors import OperatorError
 from domain.move import Move, Phase, Wish
 
 _COLUMNS = """
@@ -43,11 +46,28 @@ _WISH = "update bucket_moves set wish = $1 where phase not in ('done', 'aborted'
 _TROUBLE = "update bucket_moves set trouble = $2 where move_id = $1 and trouble is distinct from $2"
 _PAUSE = "update bucket_moves set pause_ms_max = greatest(pause_ms_max, $2) where move_id = $1"
 _ROWS = "update bucket_moves set rows_moved = greatest(rows_moved, $2) where move_id = $1"
+_COUNT_PHASES = "select phase, count(*) from bucket_moves group by phase"
 _DROP_COPIES = """
     update bucket_moves set keep_copies = false, wish = 'run'
     where phase = 'switched' and (keep_copies or wish = 'abort')
     returning move_id
 """
+
+
+async def count_phases(postgres: Postgres) -> dict[Phase, int]:
+    """How many moves that begin at this shard are in each phase.
+
+    Raises:
+        Unavailable: the shard does not answer.
+        OperatorError: the role may not look.
+    """
+    try:
+        counted = {Phase(phase): count for phase, count in await postgres.call(_COUNT_PHASES)}
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise OperatorError(
+            f"The role that serves shard {postgres.name} may not count moves of buckets; run `shardboard migrate`."
+        ) from error
+    return {phase: counted.get(phase, 0) for phase in Phase}
 
 
 async def read_moves(postgres: Postgres) -> list[Move]:

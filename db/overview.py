@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import asyncpg
 
 from db.postgres import Postgres
-from domain.errors import OperatorError
+from domain.errors import NoTables
 
 # The planner's counts, which cost nothing; tables that nobody has analyzed yet are small or new, and are counted.
 _READ = """
@@ -75,5 +75,5 @@ async def read_overview(postgres: Postgres) -> Overview:
     try:
         (row,) = await postgres.call(_READ, timeout_s=_TIMEOUT_S)
     except asyncpg.UndefinedTableError as error:
-        raise OperatorError(f"Shard {postgres.name} has no tables yet; run `shardboard migrate`.") from error
+        raise NoTables(postgres.name) from error
     return Overview(*row)

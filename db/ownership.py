@@ -26,13 +26,7 @@ _READ = """
 _FREEZE = "select bucket, epoch from freeze_buckets($1, $2, $3, $4, $5)"
 _THAW = "update bucket_owner set state = 'owned', frozen_until = null where bucket = any ($1) and state = 'frozen'"
 _RELEASE = "select bucket, epoch from release_buckets($1, $2, $3)"
-_CLAIM = """
-    insert into bucket_owner (bucket, state, epoch)
-    select k.bucket, 'owned', k.epoch
-    from unnest($1::smallint[], $2::bigint[]) as k (bucket, epoch)
-    where not exists (select from bucket_handover as h where h.bucket = k.bucket and h.epoch >= k.epoch)
-    on conflict on constraint bucket_owner_pkey do nothing
-"""
+_CLAIM = "select claim_buckets($1, $2)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +61,7 @@ async def read_ownership(postgres: Postgres) -> Ownership:
         Unavailable: the shard does not answer.
         asyncpg.UndefinedTableError: it is not migrated.
     """
-    ((owned, handed_over, targets),) = await postgres.call(_READ)
+    ((owned, handed_over, targets),) = await postgres.ask(_READ)
     return Ownership(
         [OwnedBucket(bucket, epoch) for bucket, epoch in owned or ()],
         [HandedOver(bucket, epoch, to) for (bucket, epoch), to in zip(handed_over or (), targets or (), strict=True)],

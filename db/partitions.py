@@ -9,10 +9,7 @@ from datetime import UTC, date, datetime
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from domain.ids import first_uuid7
-
-# Two makers at a time, of one shard, would trip over each other's partitions.
-_MAKER_LOCK = 0x5348_5042  # "SHPB"
+from db.postgres import Postgres
 
 _LOCK_TIMEOUT_S = 30
 
@@ -27,6 +24,12 @@ _LIST = text("""
     where i.inhparent = 'game_sessions'::regclass
     order by c.relname
 """)
+
+_NAMES = (
+    "select c.relname from pg_inherits as i join pg_class as c on c.oid = i.inhrelid where i.inhparent = $1::regclass"
+)
+
+_MAKE = text("select make_session_months(cast(:months as date[]))")
 
 _LIST_DETACHED = text("""
     select c.relname
@@ -109,6 +112,19 @@ async def list_partitions(connection: AsyncConnection) -> list[Partition]:
     ]
 
 
+async def count_months_ahead(postgres: Postgres, now: datetime) -> int:
+    """How many whole months after the present one have a partition, up to the first that has none.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    made = {name for (name,) in await postgres.call(_NAMES, "game_sessions")}
+    ahead = 0
+    while Month.of(now).plus(ahead + 1).partition in made:
+        ahead += 1
+    return ahead
+
+
 async def list_detached(connection: AsyncConnection) -> list[Month]:
     """The months that are tables still, but no partitions any more: somebody was stopped between detach and drop."""
     return [Month.of_partition(name) for name in (await connection.execute(_LIST_DETACHED)).scalars()]
@@ -116,21 +132,8 @@ async def list_detached(connection: AsyncConnection) -> list[Month]:
 
 async def make_partitions(connection: AsyncConnection, months: Iterable[Month]) -> list[Month]:
     """Make those of `months` that are missing, in the caller's transaction; returns those that it made."""
-    await connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MAKER_LOCK})
-    there = {partition.month for partition in await list_partitions(connection)}
-    made = [month for month in sorted(set(months)) if month not in there]
-    for month in made:
-        low, high = _bound(month), _bound(month.plus(1))
-        # A CREATE … PARTITION OF would lock out writers of the parent; ATTACH needs only SHARE UPDATE EXCLUSIVE.
-        await connection.execute(
-            text(f"create table {month.partition} (like game_sessions including defaults including constraints)")
-        )
-        await connection.execute(
-            text(
-                f"alter table game_sessions attach partition {month.partition} for values from ('{low}') to ('{high}')"
-            )
-        )
-    return made
+    days = [month.start.date() for month in months]
+    return [Month(day.year, day.month) for day in (await connection.execute(_MAKE, {"months": days})).scalars()]
 
 
 async def detach_partition(connection: AsyncConnection, month: Month, *, finalize: bool) -> None:
@@ -160,7 +163,3 @@ async def read_pruned_before(connection: AsyncConnection) -> datetime | None:
     """The instant before which this shard's sessions were pruned; None where none were."""
     instant: datetime | None = await connection.scalar(text("select pruned_before from shard_info"))
     return instant
-
-
-def _bound(month: Month) -> str:
-    return str(first_uuid7(int(month.start.timestamp()) * 1000))

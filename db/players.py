@@ -18,21 +18,7 @@ _READ = """
 _FIND_IDS = "select min(user_id), max(user_id) from players where user_id between $1 and $2"
 _FIND_TIMEOUT_S = 60.0
 
-# The row of the standing first, then the player's: the order in which every batch takes them.
-_SHOW_NAME = """
-    with changed as (
-        update leaderboard as l
-        set revision = l.revision + 1, changed_xid = pg_current_xact_id()
-        from players as p
-        where l.bucket = $1 and l.board_id = 1 and l.user_id = $2 and l.last_played = $3
-            and p.bucket = l.bucket and p.user_id = l.user_id and p.username <> $4
-            and exists (select from bucket_owner as o where o.bucket = l.bucket and o.state = 'owned')
-        returning l.bucket, l.user_id
-    )
-    update players as p set username = $4
-    from changed as c
-    where p.bucket = c.bucket and p.user_id = c.user_id
-"""
+_SHOW_NAME = "select show_name($1, $2, $3, $4)"
 
 
 async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tuple[dict[int, Player], list[int]]:
@@ -43,7 +29,7 @@ async def read_players(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> t
     """
     players: dict[int, Player] = {}
     strangers: list[int] = []
-    for user_id, mine, username, created_at in await postgres.call(_READ, [b for b, _ in keys], [u for _, u in keys]):
+    for user_id, mine, username, created_at in await postgres.ask(_READ, [b for b, _ in keys], [u for _, u in keys]):
         if not mine:
             strangers.append(user_id)
         elif username is not None:

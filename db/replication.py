@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy import make_url
 
+from db.address import conninfo_of, dsn_of
 from db.errors import as_unavailable
 from db.postgres import Postgres
 from domain.errors import Unavailable
@@ -307,8 +307,7 @@ async def reach(from_name: str, from_url: str, to_url: str) -> str | None:
         Unavailable: the Postgres that is asked does not answer.
     """
     with as_unavailable(from_name):
-        dsn = make_url(from_url).set(drivername="postgresql").render_as_string(hide_password=False)
-        connection = await asyncpg.connect(dsn, timeout=_DDL_TIMEOUT_S)
+        connection = await asyncpg.connect(dsn_of(from_url), timeout=_DDL_TIMEOUT_S)
         try:
             # It connects when it is made, and is never seen by anybody: its transaction does not commit.
             await connection.execute("begin")
@@ -327,24 +326,6 @@ async def reach(from_name: str, from_url: str, to_url: str) -> str | None:
     return None
 
 
-def conninfo_of(url: str) -> str:
-    """An address as libpq takes it, with deadlines: a source that is gone without a word must be noticed."""
-    parts = make_url(url)
-    words = {
-        "host": parts.host,
-        "port": parts.port,
-        "dbname": parts.database,
-        "user": parts.username,
-        "password": parts.password,
-        **{key: value for key, value in parts.query.items() if key.startswith("ssl")},
-        "connect_timeout": 5,
-        "keepalives_idle": 10,
-        "keepalives_interval": 5,
-        "keepalives_count": 3,
-    }
-    return " ".join(f"{key}={_conninfo_value(str(value))}" for key, value in words.items() if value is not None)
-
-
 async def _ensure(postgres: Postgres, question: str, name: str, statement: str) -> None:
     if not (await postgres.call(question, name))[0][0]:
         try:
@@ -355,7 +336,3 @@ async def _ensure(postgres: Postgres, question: str, name: str, statement: str) 
 
 def _quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _conninfo_value(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

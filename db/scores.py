@@ -10,6 +10,7 @@ from uuid import UUID
 from msgspec import Struct
 
 from db.postgres import Postgres
+from domain.resilience.limits import ID_CHECK_S_MAX
 from domain.standing import Row
 from domain.submission import Submission
 
@@ -25,8 +26,6 @@ _FIND = """
     from unnest($1::uuid[]) as k (id)
     cross join lateral (select s.user_id from game_sessions as s where s.id = k.id limit 1) as g
 """
-# It is asked of all shards on behalf of one shard's player, who must not wait long for another's.
-_FIND_TIMEOUT_S = 0.5
 
 
 class Outcomes(Struct, frozen=True):
@@ -89,11 +88,11 @@ async def record_sessions(
 
 
 async def find_sessions(
-    postgres: Postgres, ids: Sequence[UUID], *, timeout_s: float = _FIND_TIMEOUT_S
+    postgres: Postgres, ids: Sequence[UUID], *, timeout_s: float = ID_CHECK_S_MAX
 ) -> dict[UUID, int]:
     """Which of the sessions this shard holds, and whose they are.
 
     Raises:
         Unavailable: the shard does not answer.
     """
-    return {row[0]: row[1] for row in await postgres.call(_FIND, ids, timeout_s=timeout_s)}
+    return {row[0]: row[1] for row in await postgres.ask(_FIND, ids, timeout_s=timeout_s)}

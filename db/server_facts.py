@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import asyncpg
-from sqlalchemy import make_url
 
+from db.address import dsn_of, require_files
 from db.errors import as_unavailable
 from db.postgres import Postgres
 
@@ -95,15 +97,31 @@ async def read_candidate(name: str, url: str) -> Candidate:
     Raises:
         Unavailable: it does not answer, or does not let us in.
     """
-    dsn = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    async with _connected(name, url) as connection:
+        major = connection.get_server_version().major
+        row = await connection.fetchrow(_SETTINGS_16 if major >= 16 else _SETTINGS_15, timeout=_TIMEOUT_S)
+        tables = [table for (table,) in await connection.fetch(_TABLES)]
+        shard = await connection.fetchval("select name from shard_info") if "shard_info" in tables else None
+        identity = await connection.fetchval(_IDENTITY)
+    return Candidate(ServerFacts(*row), tables, shard, identity)
+
+
+async def read_identity(name: str, url: str) -> str:
+    """What tells the database at an address from any other; asked by a role that may not read anything there yet.
+
+    Raises:
+        Unavailable: it does not answer, or does not let us in.
+    """
+    async with _connected(name, url) as connection:
+        return str(await connection.fetchval(_IDENTITY))
+
+
+@asynccontextmanager
+async def _connected(name: str, url: str) -> AsyncIterator[asyncpg.Connection]:
+    require_files(url)
     with as_unavailable(name):
-        connection = await asyncpg.connect(dsn, timeout=_TIMEOUT_S, statement_cache_size=0)
+        connection = await asyncpg.connect(dsn_of(url), timeout=_TIMEOUT_S, statement_cache_size=0)
         try:
-            major = connection.get_server_version().major
-            row = await connection.fetchrow(_SETTINGS_16 if major >= 16 else _SETTINGS_15, timeout=_TIMEOUT_S)
-            tables = [table for (table,) in await connection.fetch(_TABLES)]
-            shard = await connection.fetchval("select name from shard_info") if "shard_info" in tables else None
-            identity = await connection.fetchval(_IDENTITY)
+            yield connection
         finally:
             await connection.close(timeout=_TIMEOUT_S)
-    return Candidate(ServerFacts(*row), tables, shard, identity)

@@ -48,7 +48,10 @@ _COUNT_BETTER = f"""
         from (
             select 1
             from leaderboard as l
-            where l.board_id = 1 and l.total_score > t.total and get_bit($1::bytea, l.bucket) <> 0
+            where l.board_id = 1
+                and l.total_score > t.total
+                and l.user_id <> all ($4::bigint[])
+                and get_bit($1::bytea, l.bucket) <> 0
             limit $3
         ) as counted
     ) as b
@@ -125,6 +128,13 @@ _CHANGED = """
     limit $3
 """
 
+_COUNT_CHANGED = """
+    select count(*)
+    from (
+        select from leaderboard as l where l.changed_xid >= $1::text::xid8 and l.board_id = 1 limit $2
+    ) as changed
+"""
+
 _SCAN = f"""
     select m.mine, l.bucket, {_COLUMNS}
     from ({_MINE}) as m
@@ -161,7 +171,7 @@ async def read_rows(postgres: Postgres, keys: Sequence[tuple[int, int]]) -> tupl
     """
     rows: dict[int, Row] = {}
     strangers: list[int] = []
-    for *columns, mine, wanted in await postgres.call(_READ_ROWS, [b for b, _ in keys], [u for _, u in keys]):
+    for *columns, mine, wanted in await postgres.ask(_READ_ROWS, [b for b, _ in keys], [u for _, u in keys]):
         if not mine:
             strangers.append(wanted)
         elif columns[0] is not None:
@@ -181,15 +191,18 @@ async def read_held_rows(postgres: Postgres, keys: Sequence[tuple[int, int]]) ->
     Raises:
         Unavailable: the shard does not answer.
     """
-    found = await postgres.call(_READ_HELD, [b for b, _ in keys], [u for _, u in keys])
+    found = await postgres.ask(_READ_HELD, [b for b, _ in keys], [u for _, u in keys])
     nameless = frozenset(columns[0] for columns in found if columns[1] is None)
     return {columns[0]: Row(*columns) for columns in found if columns[1] is not None}, nameless
 
 
 async def count_better(
-    postgres: Postgres, buckets: Sequence[int], totals: Sequence[int], depth_max: int
+    postgres: Postgres, buckets: Sequence[int], totals: Sequence[int], depth_max: int, but: Sequence[int] = ()
 ) -> list[int] | None:
     """For each total how many players of `buckets` have a better one; counting stops at `depth_max`.
+
+    Args:
+        but: players who are not counted.
 
     Returns:
         None where the shard does not own all of the buckets.
@@ -197,7 +210,7 @@ async def count_better(
     Raises:
         Unavailable: the shard does not answer.
     """
-    found = await postgres.call(_COUNT_BETTER, _mask(buckets), totals, depth_max)
+    found = await postgres.ask(_COUNT_BETTER, _mask(buckets), totals, depth_max, but)
     return [better for _, better in found] if all(mine for mine, _ in found) else None
 
 
@@ -207,7 +220,7 @@ async def count_players(postgres: Postgres, buckets: Sequence[int]) -> int | Non
     Raises:
         Unavailable: the shard does not answer.
     """
-    ((mine, players),) = await postgres.call(_COUNT_PLAYERS, _mask(buckets))
+    ((mine, players),) = await postgres.ask(_COUNT_PLAYERS, _mask(buckets))
     return int(players) if mine else None
 
 
@@ -220,7 +233,7 @@ async def read_page(postgres: Postgres, buckets: Sequence[int], after: tuple[int
     Raises:
         Unavailable: the shard does not answer.
     """
-    return _rows_if_mine(await postgres.call(_PAGE, _mask(buckets), *after, limit))
+    return _rows_if_mine(await postgres.ask(_PAGE, _mask(buckets), *after, limit))
 
 
 async def read_before(
@@ -234,7 +247,7 @@ async def read_before(
     Raises:
         Unavailable: the shard does not answer.
     """
-    return _rows_if_mine(await postgres.call(_BEFORE, _mask(buckets), *before, limit))
+    return _rows_if_mine(await postgres.ask(_BEFORE, _mask(buckets), *before, limit))
 
 
 async def read_mark(postgres: Postgres) -> tuple[str, int]:
@@ -257,7 +270,7 @@ async def read_snapshot(postgres: Postgres) -> tuple[str, int, int]:
     Raises:
         Unavailable: the shard does not answer.
     """
-    incarnation, xmin, xmax = (await postgres.call(_SNAPSHOT))[0]
+    incarnation, xmin, xmax = (await postgres.ask(_SNAPSHOT))[0]
     return incarnation, int(xmin), int(xmax)
 
 
@@ -270,8 +283,18 @@ async def read_changed(postgres: Postgres, since: tuple[int, int | None], limit:
     Raises:
         Unavailable: the shard does not answer.
     """
-    rows = await postgres.call(_CHANGED, str(since[0]), since[1], limit, timeout_s=_SCAN_TIMEOUT_S)
+    rows = await postgres.ask(_CHANGED, str(since[0]), since[1], limit, timeout_s=_SCAN_TIMEOUT_S)
     return [ChangedRow(int(xid), user_id, bucket, revision) for xid, user_id, bucket, revision in rows]
+
+
+async def count_changed(postgres: Postgres, mark: int, count_max: int) -> int:
+    """How many rows transactions at or above a mark changed; counting stops at `count_max`.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    ((count,),) = await postgres.call(_COUNT_CHANGED, str(mark), count_max)
+    return int(count)
 
 
 async def scan_rows(
@@ -286,7 +309,7 @@ async def scan_rows(
         Unavailable: the shard does not answer.
     """
     arguments = (_mask(buckets), *after, max(buckets, default=-1), limit)
-    found = await postgres.call(_SCAN, *arguments, timeout_s=_SCAN_TIMEOUT_S)
+    found = await postgres.ask(_SCAN, *arguments, timeout_s=_SCAN_TIMEOUT_S)
     if not found[0]["mine"]:
         return None
     places = [(bucket, user_id) for _, bucket, user_id, *_ in found if bucket is not None]

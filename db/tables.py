@@ -15,6 +15,7 @@ from sqlalchemy import (
     Double,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     SmallInteger,
@@ -125,6 +126,25 @@ move_markers = Table(
     metadata,
     Column("move_id", Uuid, primary_key=True),
     Column("number", BigInteger, primary_key=True, autoincrement=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("label", Text, nullable=False),
+    Column("secret_sha256", LargeBinary, nullable=False, comment="of the whole text of the key"),
+    Column("scopes", ARRAY(Text), nullable=False),
+    Column("submissions_per_minute", Integer, nullable=False, comment="0 for no limit"),
+    Column("reads_per_minute", Integer, nullable=False, comment="0 for no limit"),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant),
+    Column("revoked_at", Instant),
+    CheckConstraint("kind in ('server', 'admin')", name="kind_known"),
+    CheckConstraint("length(secret_sha256) = 32", name="secret_hashed"),
+    CheckConstraint("submissions_per_minute >= 0", name="submissions"),
+    CheckConstraint("reads_per_minute >= 0", name="reads"),
 )
 
 boards = Table(

@@ -8,7 +8,9 @@ from domain.standing import GLOBAL_BOARD
 PAGE_SIZE_MAX = 100
 IDS_MAX = 100
 RADIUS_MAX = 50
+SKIP_MAX = 1000
 INPUTS_MAX = 1000
+RECENT_SESSIONS_MAX = 20
 
 
 def check_board(board: str) -> str:

@@ -9,9 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from time import monotonic
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+
+from domain import tracing
 from domain.errors import Unavailable
+from domain.metrics.catalogue import REFUSALS
+from domain.resilience.backlog import Backlog
+from domain.resilience.deadline import detached, get_due_at, set_due_at
+from domain.resilience.limits import RETRY_SHED_S
+from domain.tracing import NOTHING, Attributes, Tracer, Work
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -62,16 +71,26 @@ class Gate:
             self._waiting.popleft()()
 
 
+class _Entry(Struct, Generic[Item, Result], gc=False):
+    item: Item
+    future: asyncio.Future[Result]
+    put_at: float
+    due_at: float | None
+    traced: object | None
+
+
 class Coalescer(Generic[Item, Result]):
     """Groups items and answers each with its own result.
 
     Args:
         flush: sends a batch and answers one result or error an item, in order; an error that it raises is every item's.
         name: for messages.
+        work: what a batch does, for traces.
         slots: batches under way at once.
         batch_max: items in one batch.
-        queue_max: items waiting; one more is refused as Unavailable.
+        queue_max: items waiting; one more is refused as Unavailable, as it is when the queue has been behind for long.
         gate: shared with other coalescers that work on the same cores.
+        admit: called before an item is queued; raises where there is no point in it.
     """
 
     def __init__(
@@ -79,18 +98,23 @@ class Coalescer(Generic[Item, Result]):
         flush: Callable[[list[Item]], Awaitable[Sequence[Result | Exception]]],
         *,
         name: str,
+        work: str,
         slots: int,
         batch_max: int,
         queue_max: int,
         gate: Gate | None = None,
+        admit: Callable[[], None] | None = None,
     ) -> None:
         self._flush = flush
+        self._admit = admit
+        self._backlog = Backlog()
         self._gate = gate
         self._name = name
+        self._work = work
         self._slots_free = slots
         self._batch_max = batch_max
         self._queue_max = queue_max
-        self._waiting: deque[tuple[Item, asyncio.Future[Result]]] = deque()
+        self._waiting: deque[_Entry[Item, Result]] = deque()
         self._pump_scheduled = False
         self._flushes: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
@@ -100,13 +124,22 @@ class Coalescer(Generic[Item, Result]):
         """Queue `item`; the future holds its result.
 
         Raises:
-            Unavailable: the queue is full.
+            Unavailable: too much is waiting, or what the items are for is away.
         """
-        if len(self._waiting) >= self._queue_max:
-            raise Unavailable(f"{self._name} has more work waiting than it can do; try again shortly.")
+        if self._admit is not None:
+            self._admit()
+        now = monotonic()
+        waiting = self._waiting
+        if len(waiting) >= self._queue_max or (waiting and self._backlog.is_over(now, waiting[0].put_at)):
+            REFUSALS.of("overload").add()
+            raise Unavailable(
+                f"{self._name} has more work waiting than it can do; try again with the same submissionId.",
+                RETRY_SHED_S,
+            )
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((item, future))
+        traced = None if tracing.tracer is None else tracing.tracer.here()
+        waiting.append(_Entry(item, future, now, get_due_at(), traced))
         if self._slots_free and not self._pump_scheduled:
             # At the end of this tick of the loop, so that all that came in with it goes out together.
             self._pump_scheduled = True
@@ -118,6 +151,14 @@ class Coalescer(Generic[Item, Result]):
     def waiting(self) -> int:
         """How many items are queued and not yet under way."""
         return len(self._waiting)
+
+    def refuse_waiting(self, error: Exception) -> None:
+        """Answer all that is queued, and not under way, with `error`."""
+        waiting, self._waiting = self._waiting, deque()
+        self._backlog.is_empty()
+        for entry in waiting:
+            if not entry.future.done():
+                entry.future.set_exception(error)
 
     async def drained(self) -> None:
         """Return once nothing is queued or under way."""
@@ -134,28 +175,33 @@ class Coalescer(Generic[Item, Result]):
                 leave = entered
             # What a caller no longer waits for (its deadline passed in the queue) is not sent at all.
             batch = [
-                (item, future)
-                for item, future in (self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max)))
-                if not future.done()
+                entry
+                for entry in (self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_max)))
+                if not entry.future.done()
             ]
             if batch:
                 self._slots_free -= 1
-                task = asyncio.get_running_loop().create_task(self._run(batch, leave))
+                task = detached(self._run(batch, leave))
                 self._flushes.add(task)
                 task.add_done_callback(self._flushes.discard)
             else:
                 leave()
-        if not self._flushes and not self._waiting:
-            self._idle.set()
+        if not self._waiting:
+            self._backlog.is_empty()
+            if not self._flushes:
+                self._idle.set()
 
-    async def _run(self, batch: list[tuple[Item, asyncio.Future[Result]]], leave: Callable[[], None]) -> None:
+    async def _run(self, batch: list[_Entry[Item, Result]], leave: Callable[[], None]) -> None:
+        # As long as anybody waits for it.
+        set_due_at(_latest(batch))
         try:
-            results = await self._flush([item for item, _ in batch])
+            with NOTHING if tracing.tracer is None else self._traced(tracing.tracer, batch):
+                results = await self._flush([entry.item for entry in batch])
             if len(results) != len(batch):
                 raise ValueError(f"{self._name}: {len(results)} answers to {len(batch)} items")
         except asyncio.CancelledError:
-            for _, future in batch:
-                future.cancel()
+            for entry in batch:
+                entry.future.cancel()
             raise
         except Exception as error:
             results = [error] * len(batch)
@@ -163,7 +209,8 @@ class Coalescer(Generic[Item, Result]):
             self._slots_free += 1
             leave()
             self._pump_after_flush()
-        for (_, future), result in zip(batch, results, strict=True):
+        for entry, result in zip(batch, results, strict=True):
+            future = entry.future
             if future.done():
                 continue
             if isinstance(result, Exception):
@@ -171,11 +218,25 @@ class Coalescer(Generic[Item, Result]):
             else:
                 future.set_result(result)
 
+    def _traced(self, tracer: Tracer, batch: Sequence[_Entry[Item, Result]]) -> Work:
+        attributes: Attributes = {"shardboard.part": self._name, "shardboard.batch.size": len(batch)}
+        return tracer.batch(f"{self._work} batch", [entry.traced for entry in batch], attributes)
+
     def _pump_after_flush(self) -> None:
         current = asyncio.current_task()
         if current is not None:
             self._flushes.discard(current)
         self._pump()
+
+
+def _latest(batch: Sequence[_Entry[Item, Result]]) -> float | None:
+    """When the last of those who wait gives up; None where one never does."""
+    latest = 0.0
+    for entry in batch:
+        if entry.due_at is None:
+            return None
+        latest = max(latest, entry.due_at)
+    return latest
 
 
 def _stay_on() -> None:

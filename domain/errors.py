@@ -9,8 +9,10 @@ ShardboardError
 ├── RateLimited           RATE_LIMITED
 ├── QueryTooComplex       QUERY_TOO_COMPLEX
 ├── Unavailable           UNAVAILABLE
+│   └── TookTooLong       the same code: its time was up
 └── OperatorError         not for clients: what the command line prints in one line
-    └── MapError          the shards' answers make no valid map of buckets
+    ├── MapError          the shards' answers make no valid map of buckets
+    └── NoTables          a shard was never migrated
 
 Anything else that is raised is a bug: it is logged whole and leaves the service as INTERNAL_SERVER_ERROR.
 """
@@ -71,13 +73,17 @@ class Conflict(ShardboardError):
 
 
 class RateLimited(ShardboardError):
-    """Too many requests; try again after `retry_after_s` whole seconds."""
+    """Too many requests; try again after `retry_after_s` whole seconds.
+
+    `limit` is how many a minute the caller may send, where it is that which was reached.
+    """
 
     code = ErrorCode.RATE_LIMITED
 
-    def __init__(self, message: str, retry_after_s: int) -> None:
+    def __init__(self, message: str, retry_after_s: int, limit: int | None = None) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+        self.limit = limit
 
 
 class QueryTooComplex(ShardboardError):
@@ -87,9 +93,20 @@ class QueryTooComplex(ShardboardError):
 
 
 class Unavailable(ShardboardError):
-    """A part that this needs does not answer; safe to retry with the same submissionId."""
+    """A part that this needs does not answer; safe to retry with the same submissionId.
+
+    `retry_after_s` is after how many whole seconds that is worth it, where anybody can tell.
+    """
 
     code = ErrorCode.UNAVAILABLE
+
+    def __init__(self, message: str, retry_after_s: int | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class TookTooLong(Unavailable):
+    """The time that a request may take was up; what it wrote may have been recorded."""
 
 
 class OperatorError(ShardboardError):
@@ -98,3 +115,10 @@ class OperatorError(ShardboardError):
 
 class MapError(OperatorError):
     """The shards' answers have a hole or two owners for one bucket."""
+
+
+class NoTables(OperatorError):
+    """A shard's database has no tables yet."""
+
+    def __init__(self, shard: str) -> None:
+        super().__init__(f"Shard {shard} has no tables yet; run `shardboard migrate`.")

@@ -59,11 +59,6 @@ def make_uuid7(unix_ms: int, random_bits: int | None = None) -> UUID:
     return UUID(int=unix_ms << 80 | 0x7000 << 64 | rand_a << 64 | 0b10 << 62 | rand_b)
 
 
-def first_uuid7(unix_ms: int) -> UUID:
-    """The smallest 128-bit value whose first 48 bits are `unix_ms`: the bound between two partitions."""
-    return UUID(int=unix_ms << 80)
-
-
 def uuid7_unix_ms(value: UUID) -> int:
     """The milliseconds since 1970 that a version 7 UUID carries."""
     return value.int >> 80

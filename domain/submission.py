@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import NamedTuple
 from uuid import UUID
 
 from msgspec import Struct
@@ -24,6 +25,25 @@ class IdWindow:
 
     back: timedelta = timedelta(days=30)
     ahead: timedelta = timedelta(minutes=5)
+
+
+class InputNames(NamedTuple):
+    """What a client calls the parts of a submission, for the messages: as GraphQL does where nothing else is said."""
+
+    user_id: str = "userId"
+    username: str = "username"
+    score: str = "score"
+    game_mode: str = "gameMode"
+    duration_seconds: str = "durationSeconds"
+    submission_id: str = "submissionId"
+    signature: str = "signature"
+
+    def within(self, where: str) -> str:
+        """What comes before each name in messages about the input at the path `where`, which may be empty."""
+        return f"{where}." if where else ""
+
+
+GRAPH_NAMES = InputNames()
 
 
 class Submission(Struct, frozen=True, gc=False):
@@ -53,27 +73,30 @@ def check_submission(
     submission_id: str | None,
     window: IdWindow,
     where: str = "input",
+    names: InputNames = GRAPH_NAMES,
 ) -> Submission:
     """A `Submission` of what a client sent; makes its id where the client gave none.
 
     Args:
         where: the path of the input in the request, such as `inputs[3]`, for the messages.
+        names: what its fields are called there.
 
     Raises:
         BadUserInput: naming the field, what it must be, and what it was.
     """
+    at = names.within(where)
     now_us = time.time_ns() // 1000
-    checked_user_id = parse_user_id(user_id, f"{where}.userId")
-    checked_username = check_text(username.strip(), USERNAME_LENGTH_MAX, f"{where}.username")
-    check_score(score, f"{where}.score")
+    checked_user_id = parse_user_id(user_id, f"{at}{names.user_id}")
+    checked_username = check_text(username.strip(), USERNAME_LENGTH_MAX, f"{at}{names.username}")
+    check_score(score, f"{at}{names.score}")
     if game_mode is not None:
-        game_mode = check_text(game_mode, GAME_MODE_LENGTH_MAX, f"{where}.gameMode")
+        game_mode = check_text(game_mode, GAME_MODE_LENGTH_MAX, f"{at}{names.game_mode}")
     if duration_seconds is not None and not 0 <= duration_seconds <= DURATION_SECONDS_MAX:
-        raise BadUserInput(f"{where}.durationSeconds must be 0 .. {DURATION_SECONDS_MAX}; got {duration_seconds}.")
+        raise BadUserInput(f"{at}{names.duration_seconds} must be 0 .. {DURATION_SECONDS_MAX}; got {duration_seconds}.")
     if submission_id is None:
         checked_id = make_uuid7(now_us // 1000)
     else:
-        checked_id = _check_submission_id(submission_id, now_us // 1000, window, f"{where}.submissionId")
+        checked_id = _check_submission_id(submission_id, now_us // 1000, window, f"{at}{names.submission_id}")
     return Submission(
         checked_id,
         checked_user_id,

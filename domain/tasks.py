@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Any
 
 _PATIENCE_S = 0.2
 
 
-async def end_tasks(tasks: Iterable[asyncio.Task[None]]) -> None:
+async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
     """Cancel the tasks and return once all have ended, whatever they ended with.
 
     A cancellation can get lost: Python 3.11's `wait_for`, which drivers use, swallows one that arrives at the moment at

@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import strawberry
 
+from domain.access import Caller
+from domain.errors import RateLimited
 from graph.loaders import Loaders
 from service.parts import Parts
 
+NOBODY = Caller("address", "address:")
+"""Who may do nothing: an event of a subscription is made for all who watch it."""
+
 
 class Context:
-    """The parts that the use cases work with, and what this request has loaded so far."""
+    """The parts that the use cases work with, who asks, and what this request has loaded so far.
 
-    __slots__ = ("_loaders", "parts")
+    `refusal` is set when a limit let through only some of a bulk.
+    """
 
-    def __init__(self, parts: Parts) -> None:
+    __slots__ = ("_loaders", "caller", "parts", "refusal")
+
+    def __init__(self, parts: Parts, caller: Caller = NOBODY) -> None:
         self.parts = parts
+        self.caller = caller
+        self.refusal: RateLimited | None = None
         self._loaders: Loaders | None = None
 
     @property

@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
-from uuid import uuid4
 
+import orjson
 from graphql import GraphQLError
 
-from domain.errors import ErrorCode, OperatorError, QueryTooComplex, RateLimited, ShardboardError
+from domain import tracing
+from domain.errors import ErrorCode, OperatorError, QueryTooComplex, RateLimited, ShardboardError, Unavailable
+from domain.requests import OK, OTHER
+from wire.faults import MASKED_MESSAGE, log_fault
 
-logger = logging.getLogger(__name__)
-
-MASKED_MESSAGE = "Internal server error."
+_CODES = frozenset(ErrorCode)
+_FAILED = b'{"errors":'
+_STATUSES = {
+    ErrorCode.UNAUTHENTICATED: 401,
+    ErrorCode.FORBIDDEN: 403,
+    ErrorCode.RATE_LIMITED: 429,
+    ErrorCode.UNAVAILABLE: 503,
+}
 
 
 def code_and_message(error: Exception) -> tuple[ErrorCode, str]:
-    """The code and the message of `error` that a client may see. What is no expected failure is logged and masked."""
+    """The code and the message of `error` that a client may see.
+
+    What is no expected failure is logged whole, and masked but for the id that it has in the log.
+    """
     if isinstance(error, ShardboardError) and not isinstance(error, OperatorError):
         return error.code, str(error)
-    _log(error, uuid4().hex, None)
-    return ErrorCode.INTERNAL_SERVER_ERROR, MASKED_MESSAGE
+    return ErrorCode.INTERNAL_SERVER_ERROR, masked_message(log_fault(error))
+
+
+def masked_message(error_id: str) -> str:
+    """What a client is told of a fault where the message is all it gets; the log has the rest under this id."""
+    return f"Internal server error; its id is {error_id}."
 
 
 def shown(errors: Iterable[GraphQLError]) -> list[dict[str, Any]]:
@@ -36,9 +50,38 @@ def request_error(error: ShardboardError) -> dict[str, Any]:
 
 def internal_error(error: Exception) -> dict[str, Any]:
     """The whole answer to a request that a fault of the service ended; the fault is logged."""
-    error_id = uuid4().hex
-    _log(error, error_id, None)
+    error_id = log_fault(error)
     return {"errors": [{"message": MASKED_MESSAGE, "extensions": _masked_extensions(error_id)}]}
+
+
+def code_of(errors: Sequence[dict[str, Any]]) -> str:
+    """The code of the first error of an answer; what is none of the contract's is `other`."""
+    code: str = errors[0]["extensions"]["code"]
+    return code if code in _CODES else OTHER
+
+
+def with_id(errors: Iterable[dict[str, Any]], request_id: str) -> list[dict[str, Any]]:
+    """The errors of an answer with the id of their request; a fault keeps that by which the log has it."""
+    return [
+        error | {"extensions": {**error["extensions"], "id": error["extensions"].get("id", request_id)}}
+        for error in errors
+    ]
+
+
+def sign(body: bytes, request_id: str) -> tuple[bytes, str]:
+    """An answer, with the id of its request in each of its errors if it has any, and its code."""
+    # What has errors begins with them, and hardly any answer has.
+    if not body.startswith(_FAILED):
+        return body, OK
+    answer = orjson.loads(body)
+    code = code_of(answer["errors"])
+    answer["errors"] = with_id(answer["errors"], request_id)
+    return orjson.dumps(answer), code
+
+
+def status_of(error: ShardboardError) -> int:
+    """The HTTP status of the answer to a request that was refused before any of its operation ran."""
+    return _STATUSES.get(error.code, 400)
 
 
 def _shown(error: GraphQLError) -> dict[str, Any]:
@@ -48,8 +91,8 @@ def _shown(error: GraphQLError) -> dict[str, Any]:
     elif _is_callers_fault(error):
         message, extensions = error.message, {"code": ErrorCode.BAD_USER_INPUT.value}
     else:
-        error_id = uuid4().hex
-        _log(cause or error, error_id, error.path)
+        path = error.path
+        error_id = log_fault(cause or error, ".".join(map(str, path)) if path else "request", graphql_path=path)
         message = MASKED_MESSAGE
         extensions = _masked_extensions(error_id)
     entry: dict[str, Any] = {"message": message}
@@ -75,12 +118,16 @@ def _is_callers_fault(error: GraphQLError) -> bool:
 
 def _extensions(error: ShardboardError) -> dict[str, Any]:
     extensions: dict[str, Any] = {"code": error.code.value}
-    if isinstance(error, RateLimited):
+    if tracing.tracer is not None:
+        tracing.tracer.failed(error.code.value, is_fault=isinstance(error, Unavailable))
+    if isinstance(error, (RateLimited, Unavailable)) and error.retry_after_s is not None:
         extensions["retryAfter"] = error.retry_after_s
     return extensions
 
 
 def _masked_extensions(error_id: str) -> dict[str, Any]:
+    if tracing.tracer is not None:
+        tracing.tracer.failed(ErrorCode.INTERNAL_SERVER_ERROR.value, is_fault=True)
     return {"code": ErrorCode.INTERNAL_SERVER_ERROR.value, "id": error_id}
 
 
@@ -91,14 +138,4 @@ def too_complex(message: str, error: GraphQLError | None = None) -> GraphQLError
         source=error.source if error else None,
         positions=error.positions if error else None,
         original_error=QueryTooComplex(message),
-    )
-
-
-def _log(error: Exception, error_id: str, path: list[str | int] | None) -> None:
-    logger.error(
-        "Unexpected error %s at %s",
-        error_id,
-        ".".join(map(str, path or ["request"])),
-        exc_info=error,
-        extra={"error_id": error_id, "graphql_path": path},
     )

@@ -70,6 +70,7 @@ async def execute_by_core(
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it returns a plain bool
         executor_class=StrawberryGraphQLCoreExecutionContext,
         middleware=[_replay(outcomes)] if outcomes else None,
+        hide_suggestions=not prepared.suggestions,
     )
     if isawaitable(result):
         result = await result
@@ -98,6 +99,7 @@ async def execute_event(
         raw_variable_values=variables,
         operation_name=prepared.operation_name,
         is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # it returns a plain bool
+        hide_suggestions=not prepared.suggestions,
     )
     assert isinstance(executor, Executor), "its variables were good when the subscription began"
     result = execute_subscription_event(executor)

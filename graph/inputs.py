@@ -27,6 +27,13 @@ class SubmitScoreInput:
         )
     )
 
+    signature: str | None = strawberry.field(
+        description=(
+            "Where the game signs its submissions: `t=<seconds since 1970>,k=<game>,v1=<HMAC-SHA256 in hex>`; README "
+            "says over what."
+        )
+    )
+
     def checked(self, window: IdWindow, where: str) -> Submission:
         """The submission that this input describes.
 

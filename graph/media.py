@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-JSON = b"application/json"
+from wire.request import JSON
+
 GRAPHQL_JSON = b"application/graphql-response+json"
 HTML = b"text/html"
 EVENT_STREAM = b"text/event-stream"
@@ -39,14 +40,6 @@ def read_accept(header: bytes) -> Wanted:
         events=events > 0,
         events_first=events > max(strict, plain),
     )
-
-
-@lru_cache(256)
-def is_json(content_type: bytes) -> bool:
-    """Whether a body of this type is read: JSON, in UTF-8 as JSON always is."""
-    media_type, *parameters = (part.strip().lower() for part in content_type.split(b";"))
-    charsets = [value.strip(b'"') for name, _, value in (p.partition(b"=") for p in parameters) if name == b"charset"]
-    return media_type == JSON and all(charset in (b"utf-8", b"utf8") for charset in charsets)
 
 
 def _weighed(media_range: bytes) -> tuple[bytes, float]:

@@ -9,12 +9,13 @@ import strawberry
 
 from domain import standing as domain
 from domain.board import INPUTS_MAX
-from domain.errors import BadUserInput, ShardboardError
+from domain.errors import BadUserInput, Forbidden, RateLimited, ShardboardError
 from domain.submission import Submission
 from graph.context import Info
 from graph.errors import code_and_message
 from graph.inputs import SubmitScoreInput
 from graph.types import SubmitScoreError, SubmitScorePayload, SubmitScoreResult
+from service.admit import admit_bulk, check_submission
 from service.submit import submit_score, submit_scores
 
 
@@ -29,7 +30,9 @@ class Mutation:
     )
     async def submit_score(self, info: Info, input: SubmitScoreInput) -> domain.Recorded:
         parts = info.context.parts
-        return await submit_score(parts, input.checked(parts.id_window, "input"))
+        submission = input.checked(parts.id_window, "input")
+        check_submission(parts.access, info.context.caller, submission, input.signature, "input")
+        return await submit_score(parts, submission)
 
     @strawberry.mutation(
         description=(
@@ -40,19 +43,25 @@ class Mutation:
     async def submit_scores(self, info: Info, inputs: list[SubmitScoreInput]) -> list[SubmitScoreResult]:
         if not 1 <= len(inputs) <= INPUTS_MAX:
             raise BadUserInput(f"inputs must have 1 to {INPUTS_MAX} entries; got {len(inputs)}.")
-        parts = info.context.parts
-        window = parts.id_window
+        context = info.context
+        access, window = context.parts.access, context.parts.id_window
+        admitted, context.refusal = await admit_bulk(access, context.caller, len(inputs))
         checked: list[Submission | ShardboardError] = []
         for index, one in enumerate(inputs):
+            where = f"inputs[{index}]"
             try:
-                checked.append(one.checked(window, f"inputs[{index}]"))
-            except BadUserInput as error:
+                if index >= admitted and context.refusal is not None:
+                    raise context.refusal
+                submission = one.checked(window, where)
+                check_submission(access, context.caller, submission, one.signature, where)
+                checked.append(submission)
+            except (BadUserInput, Forbidden, RateLimited) as error:
                 checked.append(error)
-        return [_result(outcome) for outcome in await submit_scores(parts, checked)]
+        return [_result(outcome) for outcome in await submit_scores(context.parts, checked)]
 
 
-def _result(outcome: domain.Recorded | ShardboardError) -> SubmitScoreResult:
-    if isinstance(outcome, ShardboardError):
+def _result(outcome: domain.Recorded | Exception) -> SubmitScoreResult:
+    if isinstance(outcome, Exception):
         code, message = code_and_message(outcome)
         return SubmitScoreResult(payload=None, error=SubmitScoreError(code=code, message=message))
     return SubmitScoreResult(payload=outcome, error=None)  # type: ignore[arg-type]  # the source of a payload

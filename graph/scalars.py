@@ -14,6 +14,8 @@ import strawberry
 from graphql import GraphQLError
 from strawberry.types.scalar import ScalarDefinition
 
+from domain.instants import rfc3339
+
 Score = NewType("Score", int)
 """A score, total or sequence number: an integer that a double holds exactly."""
 
@@ -67,7 +69,7 @@ def serialize_datetime(value: object) -> str:
         GraphQLError: it is no instant, or has no time zone.
     """
     if isinstance(value, datetime) and value.tzinfo is not None:
-        return value.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
+        return rfc3339(value)
     raise GraphQLError("DateTime cannot represent a value that is not an instant with a time zone.")
 
 

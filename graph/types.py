@@ -17,11 +17,9 @@ import strawberry
 
 from domain import errors
 from domain import standing as domain
-from domain.board import check_range
+from domain.board import RECENT_SESSIONS_MAX, check_range
 from graph.context import Info
 from graph.scalars import Score
-
-RECENT_SESSIONS_MAX = 20
 
 strawberry.enum(errors.ErrorCode, description="Also found in `extensions.code` of every top-level GraphQL error.")
 

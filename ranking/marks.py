@@ -70,15 +70,23 @@ class Marks:
         Raises:
             RanksUnavailable: Redis does not answer.
         """
-        key = self._keys.relay_lease(shard)
-        async with self._store.guarded():
-            if await self._store.redis.set(key, holder, nx=True, px=lease_ms):
-                return True
-            if await self._store.redis.get(key) != holder.encode():
-                return False
-            # Two holders for a moment, should it have expired in between, do no harm: all a relay does is guarded.
-            await self._store.redis.pexpire(key, lease_ms)
+        # Two holders for a moment do no harm: all a relay does is guarded.
+        return await take_lease(self._store, self._keys.relay_lease(shard), holder, lease_ms)
+
+
+async def take_lease(store: Store, key: str, holder: str, lease_ms: int) -> bool:
+    """Whether `holder` has the lease `key` for the next `lease_ms`; seldom another has it, too, for a moment.
+
+    Raises:
+        RanksUnavailable: Redis does not answer.
+    """
+    with store.guarded():
+        if await store.redis.set(key, holder, nx=True, px=lease_ms):
             return True
+        if await store.redis.get(key) != holder.encode():
+            return False
+        await store.redis.pexpire(key, lease_ms)
+        return True
 
 
 def _text(value: bytes | str) -> str:

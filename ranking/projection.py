@@ -44,11 +44,11 @@ class Projection:
     def __init__(self, store: Store, board: str) -> None:
         self.keys = BoardKeys(board)
         self._store = store
-        self._applies: Coalescer[_Applied, Place] = Coalescer(
-            self._flush_applies, name="Redis", slots=_SLOTS, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        self._applies: Coalescer[_Applied, Place] = store.coalesce(
+            self._flush_applies, work="apply rows", slots=_SLOTS, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
-        self._reads: Coalescer[int, Standing | None] = Coalescer(
-            self._flush_reads, name="Redis", slots=_SLOTS, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
+        self._reads: Coalescer[int, Standing | None] = store.coalesce(
+            self._flush_reads, work="read standings", slots=_SLOTS, batch_max=_BATCH_MAX, queue_max=_QUEUE_MAX
         )
 
     async def apply(self, row: Row | None, user_id: int, total: int) -> Place:

@@ -40,7 +40,7 @@ class Rebuild:
             RanksUnavailable: Redis does not answer.
         """
         rebuild = cls(store, keys)
-        async with store.guarded():
+        with store.guarded():
             if not await store.redis.set(keys.building, rebuild._name(0), nx=True, px=LEASE_MS):
                 return None
             # What a rebuild that died left behind.
@@ -79,7 +79,7 @@ class Rebuild:
         Raises:
             RanksUnavailable: Redis does not answer.
         """
-        async with self._store.guarded():
+        with self._store.guarded():
             if await self._store.redis.get(self._keys.building) == self._name(self._step).encode():
                 await self._store.redis.delete(self._keys.building)
 

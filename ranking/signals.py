@@ -14,6 +14,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
+from domain.resilience.backoff import LISTEN
 from domain.tasks import end_tasks
 from ranking.keys import CHANGES_CHANNEL
 from ranking.store import Store
@@ -22,7 +23,6 @@ logger = logging.getLogger(__name__)
 
 # Changes of one process reach the others in bundles, at most so many seconds apart.
 _BUNDLE_S = 0.02
-_RECONNECT_S = 0.5
 # A connection that died without a word looks like one on which nothing happens. So after a silence the listener asks
 # for a sign of life, and gives the connection up where none comes in time.
 _SILENCE_S = 2.0
@@ -84,14 +84,16 @@ class Signals:
         await self._tell_now()
 
     async def _tell(self) -> None:
+        rests = LISTEN.rests()
         while True:
             await self._dirtied.wait()
             self._dirtied.clear()
             if await self._tell_now():
+                rests = LISTEN.rests()
                 await asyncio.sleep(_BUNDLE_S)
             else:
                 self._dirtied.set()
-                await asyncio.sleep(_RECONNECT_S)
+                await asyncio.sleep(next(rests))
 
     async def _tell_now(self) -> bool:
         """Tell the others of the boards that changed here; False where Redis did not take it all."""
@@ -107,11 +109,13 @@ class Signals:
 
     async def _listen(self) -> None:
         hears = True
+        rests = LISTEN.rests()
         while True:
             try:
                 async with self._store.redis.pubsub() as pubsub:
                     await pubsub.subscribe(CHANGES_CHANNEL)
                     hears = True
+                    rests = LISTEN.rests()
                     while True:
                         self._hear(await _next_message(pubsub))
             except (RedisError, OSError) as error:
@@ -120,7 +124,7 @@ class Signals:
                     hears = False
                     self._grow_all()
                     logger.warning("the listener for changed boards lost Redis (%s); it tries again", error)
-            await asyncio.sleep(_RECONNECT_S)
+            await asyncio.sleep(next(rests))
 
     def _hear(self, message: Mapping[str, Any]) -> None:
         if message["type"] == "subscribe":

@@ -46,7 +46,7 @@ class StoredRanks:
             return []
         # Bytes are as good a member as text, whatever the client library's types say.
         members: list[Any] = [member_of(user_id) for user_id in user_ids]
-        async with self._store.guarded():
+        with self._store.guarded():
             pipeline = self._store.redis.pipeline(transaction=True)
             pipeline.zmscore(self._keys.ranks, members)
             pipeline.hmget(self._keys.rows, members)
@@ -59,7 +59,7 @@ class StoredRanks:
         Raises:
             RanksUnavailable: Redis does not answer.
         """
-        async with self._store.guarded():
+        with self._store.guarded():
             pipeline = self._store.redis.pipeline(transaction=True)
             pipeline.zcard(self._keys.ranks)
             pipeline.hlen(self._keys.rows)

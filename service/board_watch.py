@@ -11,6 +11,7 @@ from contextlib import suppress
 from msgspec import Struct
 from msgspec.structs import replace
 
+from domain import tracing
 from domain.board import PAGE_SIZE_MAX
 from domain.errors import Unavailable
 from domain.standing import Standing, Top
@@ -32,6 +33,10 @@ SQL_PAUSE_S = 1.0
 
 BACKSTOP_S = 5.0
 """A board that nobody said has changed is looked at so often: the news may have been lost."""
+
+OLDER_S_MAX = 10.0
+"""For so long a state in which somebody has played fewer games than in the one before is taken for what it mostly is:
+Redis lacks what it was not told or has lost, until the relay has mended it. After that it is the truth."""
 
 _CANNOT_READ = "The board cannot be read; try again shortly."
 
@@ -65,6 +70,8 @@ class BoardWatch:
         self._sql_after = 0.0
         # Outlives the watchers: who comes back must not see the sequence go back.
         self._known = 0
+        # Since when, by the monotonic clock, Redis has been telling an older state than the one that was shown.
+        self._older_since: float | None = None
 
     def join(self, first: int) -> Watcher:
         """One more watcher; give it back with `leave`."""
@@ -103,7 +110,8 @@ class BoardWatch:
         with self._signals.calling(self._board, self._wake.set):
             while True:
                 self._wake.clear()
-                await self._renew()
+                with tracing.step("watch board", {"shardboard.board": self._board}):
+                    await self._renew()
                 self._show()
                 await asyncio.sleep(READ_PAUSE_S)
                 self._check_still_on()
@@ -151,10 +159,22 @@ class BoardWatch:
         at_hand = not self._degraded and self._covers(size)
         top = await self._projection.top(size, self._known, at_hand=at_hand)
         self._check_still_on()
-        if top is not None:
+        if top is not None and self._is_older(top):
+            self._wake.set()
+        elif top is not None:
             self._keep(top, size, version)
         elif self._state is not None:
             self._state.version = version
+
+    def _is_older(self, top: Top) -> bool:
+        """Whether a state is to be passed over, because somebody's standing in it is older than what was shown."""
+        shown = {} if self._state is None else {each.user_id: each.games_played for each in self._state.top.entries}
+        if all(each.games_played >= shown.get(each.user_id, 0) for each in top.entries):
+            self._older_since = None
+            return False
+        now = time.monotonic()
+        self._older_since = self._older_since or now
+        return now < self._older_since + OLDER_S_MAX
 
     async def _read_without_redis(self, version: int) -> None:
         # The largest size, so that a new watcher needs no read of its own.

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from db.address import addresses_of, place_of
+from db.api_keys import read_api_keys, write_api_keys
 from db.clean_up import list_strangers
 from db.directory import DirectoryEntry, read_directory, write_directory
-from db.migrate import migrate, newest_revision
+from db.migrate import migrate
 from db.postgres import Postgres
 from db.replication import reach
-from db.server_facts import Candidate, read_candidate, read_schema_version
+from db.roles import read_role_warnings, service_role_of
+from db.schema import needed_revision, newest_revision
+from db.server_facts import Candidate, read_candidate, read_identity, read_schema_version
 from domain.errors import OperatorError, Unavailable
+from domain.keys import merge_keys
 from domain.move import ENDED
 from service.prepare import keep_partitions_ready
 from sharding.reshard.checks import why_unfit
@@ -41,16 +46,22 @@ async def add_shard(fleet: Fleet, added: DirectoryEntry, *, back_days: int, mont
     if candidate.shard_name is None:
         await require_new_name(fleet, added.name)
     reasons = _why_not_empty(added, candidate, known) + why_unfit(added.name, candidate.facts)
-    reasons += await _why_other_address(added, candidate) + await _why_other_schema(fleet, added.name)
+    versions = await fleet.ask(read_schema_version)
+    reasons += await _why_other_address(added, candidate) + _why_other_schema(versions)
     if not reasons:
         # Both ways: buckets may have to come back.
         reasons = await _why_out_of_reach(fleet, added)
     if reasons:
         raise OperatorError(" ".join(reasons) + " Nothing was changed.")
-    say(f"migrating {added.name} to schema {newest_revision()}")
-    await migrate(added.name, added.direct_url)
+    # Not further than the others, which a version that serves may still need uncontracted.
+    schema = min(versions.values())
+    say(f"migrating {added.name} to schema {schema}")
+    role = service_role_of(added.url, added.direct_url)
+    await migrate(added.name, added.direct_url, role, until=schema)
     postgres = Postgres(added.name, added.direct_url)
     try:
+        for warning in await read_role_warnings(postgres, role):
+            say(f"warning: {added.name}: {warning}")
         strangers = await list_strangers(postgres)
         if known is None and strangers:
             raise OperatorError(
@@ -64,6 +75,7 @@ async def add_shard(fleet: Fleet, added: DirectoryEntry, *, back_days: int, mont
         version = await _next_version(fleet, added.name)
         entry = replace(added, removed=False, version=version)
         await write_directory(postgres, [*others, entry])
+        await write_api_keys(postgres, list(merge_keys(*(await fleet.ask(read_api_keys)).values()).values()))
         await _tell_all(fleet, entry)
     finally:
         await postgres.close()
@@ -150,21 +162,33 @@ def _why_not_empty(added: DirectoryEntry, candidate: Candidate, known: Directory
 
 
 async def _why_other_address(added: DirectoryEntry, candidate: Candidate) -> list[str]:
-    try:
-        through = await read_candidate(added.name, added.url)
-    except Unavailable as error:
-        return [f"The address through PgBouncer does not answer: {error.__cause__}."]
-    if through.identity != candidate.identity:
-        return ["The two addresses lead to different databases: --url has to lead to the one of --direct-url."]
+    for address in addresses_of(added.url):
+        try:
+            through = await read_identity(added.name, address)
+        except Unavailable as error:
+            return [f"The address through PgBouncer does not answer at {place_of(address)}: {error.__cause__}."]
+        if through != candidate.identity:
+            return [
+                f"The addresses lead to different databases: --url, at {place_of(address)}, has to lead to the one of "
+                "--direct-url."
+            ]
     return []
 
 
-async def _why_other_schema(fleet: Fleet, added: str) -> list[str]:
-    versions = await fleet.ask(read_schema_version)
-    old = [f"{name} at {version}" for name, version in versions.items() if version != newest_revision()]
-    return [
-        f"Shards are at another schema than {newest_revision()}: {', '.join(old)}. Run `shardboard migrate`."
-    ] * bool(old)
+def _why_other_schema(versions: Mapping[str, str]) -> list[str]:
+    old = [f"{name} at {version}" for name, version in versions.items() if version < needed_revision()]
+    new = [f"{name} at {version}" for name, version in versions.items() if version > newest_revision()]
+    reasons = []
+    if old:
+        reasons.append(
+            f"Shards are at an older schema than {needed_revision()}: {', '.join(old)}. Run `shardboard migrate`."
+        )
+    if new:
+        reasons.append(
+            f"Shards are at a newer schema than {newest_revision()}, the newest that this version knows: "
+            f"{', '.join(new)}. Use the version that migrated them."
+        )
+    return reasons
 
 
 async def _why_out_of_reach(fleet: Fleet, added: DirectoryEntry) -> list[str]:

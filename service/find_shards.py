@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from db.directory import DirectoryEntry, read_directory
 from db.postgres import Postgres
 from domain.errors import ShardboardError
 from sharding.known_shards import newest_entries, present_shards
 
+Read = Callable[[Postgres], Awaitable[list[DirectoryEntry]]]
+
 
 async def find_shards(
-    seeds: Sequence[DirectoryEntry], connect: Callable[[DirectoryEntry], Postgres]
+    seeds: Sequence[DirectoryEntry], connect: Callable[[DirectoryEntry], Postgres], read: Read = read_directory
 ) -> list[DirectoryEntry]:
     """The shards that there are, whether they answer or not: the seeds in their order, then the others by name.
 
@@ -22,21 +24,22 @@ async def find_shards(
     Args:
         seeds: the shards of the settings. Their addresses hold, whatever a directory says.
         connect: makes the Postgres of a shard; it is closed here.
+        read: how a directory is read; another way than the owner's where `connect` leads there as the service.
     """
     asked: set[tuple[str, str, str]] = set()
     directory: dict[str, DirectoryEntry] = {}
     found = list(seeds)
     while new := [entry for entry in found if _address(entry) not in asked]:
         asked |= {_address(entry) for entry in new}
-        told = await asyncio.gather(*(_ask(connect(entry)) for entry in new))
+        told = await asyncio.gather(*(_ask(connect(entry), read) for entry in new))
         directory = newest_entries([*directory.values(), *(entry for entries in told for entry in entries)])
         found = present_shards(seeds, directory)
     return found
 
 
-async def _ask(postgres: Postgres) -> list[DirectoryEntry]:
+async def _ask(postgres: Postgres, read: Read) -> list[DirectoryEntry]:
     try:
-        return await read_directory(postgres)
+        return await read(postgres)
     except ShardboardError:
         return []
     finally:

@@ -20,5 +20,5 @@ async def load_players(parts: Parts, user_ids: Sequence[int]) -> list[Player | U
 
 async def load_recent_sessions(parts: Parts, user_ids: Sequence[int], count: int) -> list[list[Session] | Unavailable]:
     """The newest `count` sessions of each player, in the order asked for."""
-    found = await parts.router.scatter_keys(user_ids, partial(read_newest, count=count))
+    found = await parts.router.scatter_keys(user_ids, partial(read_newest, count=count), from_replicas=True)
     return [found.get(user_id, []) for user_id in user_ids]

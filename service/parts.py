@@ -9,6 +9,8 @@ from ranking.projection import Projection
 from ranking.seen_ids import SeenIds
 from ranking.signals import Signals
 from ranking.store import Store
+from service.access import Access
+from service.observe_players import PlayerObserver
 from service.sql_ranks import SqlRanks
 from service.watches import Watches
 from sharding.router import Router
@@ -30,6 +32,8 @@ class Parts:
     watches: Watches
     id_window: IdWindow
     deadline_s: float
+    access: Access
+    players: PlayerObserver
 
     def board_version(self, board: str) -> int:
         """A number that grows, in this process, whenever the board changed here or elsewhere."""

@@ -13,21 +13,41 @@ from db.migrate import migrate
 from db.ownership import claim_first, read_ownership
 from db.partitions import Month, make_partitions, months_to_keep_ready
 from db.postgres import Postgres
+from db.roles import read_role_warnings, service_role_of
+from db.schema import Migration
 from domain.errors import ShardboardError
+from service.schema_status import refuse_to_contract
 from sharding.known_shards import newest_entries
 from sharding.placement import deal_out
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What became of one shard: the schema version it had before (None: empty), or the error that kept it from it."""
+    """What became of one shard.
+
+    before: the schema that it had; None: it was empty, or is not known.
+    after: the schema that it has now; None: not known.
+    error: what kept it from being prepared.
+    warnings: what is not as it should be with the rights of the service's role.
+    waiting: the migrations that wait for `--contract`.
+    """
 
     shard: str
     before: str | None
+    after: str | None
     error: ShardboardError | None
+    warnings: Sequence[str] = ()
+    waiting: Sequence[Migration] = ()
 
 
-async def migrate_shards(shards: Sequence[DirectoryEntry], *, back_days: int, months_ahead: int) -> list[Prepared]:
+async def migrate_shards(
+    shards: Sequence[DirectoryEntry],
+    *,
+    back_days: int,
+    months_ahead: int,
+    contract: bool = False,
+    alone: bool = False,
+) -> list[Prepared]:
     """Migrate every shard and make its partitions; one that fails does not keep the others from it.
 
     Each of those that are migrated is told where all of them are. A deployment in which no shard owns a bucket yet is
@@ -35,12 +55,18 @@ async def migrate_shards(shards: Sequence[DirectoryEntry], *, back_days: int, mo
 
     Args:
         shards: all that there are; of their entries only the addresses count.
+        contract: whether to run contract migrations as well, which is refused while an older version serves any shard.
+        alone: whether the caller knows that no process serves.
 
     Raises:
-        Unavailable: a shard stopped answering in between; run it again.
+        Unavailable: a shard stopped answering in between; run it again. With `contract` also where one does not answer
+            at all: who serves it is not known.
+        OperatorError: an older version serves; nothing was done.
     """
+    if contract and not alone:
+        await refuse_to_contract(shards)
     # One after the other: Alembic keeps what it is doing in globals of the process.
-    results = [await _prepare(shard, back_days, months_ahead) for shard in shards]
+    results = [await _prepare(shard, back_days, months_ahead, contract=contract, alone=alone) for shard in shards]
     migrated = [shard for shard, result in zip(shards, results, strict=True) if not result.error]
     async with _connected(migrated) as postgreses:
         directory = await _make_known(migrated, postgreses)
@@ -60,16 +86,20 @@ async def keep_partitions_ready(postgres: Postgres, *, back_days: int, months_ah
         return await make_partitions(connection, months)
 
 
-async def _prepare(shard: DirectoryEntry, back_days: int, months_ahead: int) -> Prepared:
+async def _prepare(
+    shard: DirectoryEntry, back_days: int, months_ahead: int, *, contract: bool, alone: bool
+) -> Prepared:
     postgres = Postgres(shard.name, shard.direct_url)
     try:
-        before = await migrate(shard.name, shard.direct_url)
+        role = service_role_of(shard.url, shard.direct_url)
+        done = await migrate(shard.name, shard.direct_url, role, contract=contract, alone=alone)
         await keep_partitions_ready(postgres, back_days=back_days, months_ahead=months_ahead)
+        warnings = await read_role_warnings(postgres, role)
+        return Prepared(shard.name, done.before, done.after, None, warnings, done.waiting)
     except ShardboardError as error:
-        return Prepared(shard.name, None, error)
+        return Prepared(shard.name, None, None, error)
     finally:
         await postgres.close()
-    return Prepared(shard.name, before, None)
 
 
 @asynccontextmanager

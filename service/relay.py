@@ -14,12 +14,14 @@ from secrets import token_hex
 
 from db.postgres import Postgres
 from db.standings import ChangedRow, read_changed, read_held_rows, read_mark, read_snapshot
+from domain import tracing
 from domain.errors import ShardboardError, Unavailable
 from domain.standing import GLOBAL_BOARD
 from ranking.marks import Marks
 from ranking.rebuild import Rebuild, RebuildLost
 from ranking.store import RanksUnavailable
 from service.parts import Parts
+from service.relay_lag import Caught, RelayLag
 from service.scan_standings import scan_standings
 from service.shard_workers import ShardWorkers
 from sharding.shard import Shard
@@ -55,27 +57,37 @@ class Relay:
         await self._workers.close()
 
     async def _forever(self, shard: Shard) -> None:
-        while True:
-            try:
-                await self._look_at(shard)
-                self._complaints.pop(shard.name, None)
-            except ShardboardError as error:
-                self._complain(shard.name, str(error))
-            except Exception:
-                logger.exception("the relay of shard %s failed; it tries again", shard.name)
-            await asyncio.sleep(self._interval_s)
+        lag = RelayLag(shard.postgres)
+        try:
+            while True:
+                try:
+                    await self._look_at(shard, lag)
+                    self._complaints.pop(shard.name, None)
+                except ShardboardError as error:
+                    self._complain(shard.name, str(error))
+                    await lag.not_whole()
+                except Exception:
+                    logger.exception("the relay of shard %s failed; it tries again", shard.name)
+                    await lag.not_whole()
+                await asyncio.sleep(self._interval_s)
+        finally:
+            lag.unknown()
 
-    async def _look_at(self, shard: Shard) -> None:
+    async def _look_at(self, shard: Shard, lag: RelayLag) -> None:
         lease_ms = int(self._interval_s * 1000 * _LEASE_INTERVALS)
         if not await self._marks.lease(shard.name, self._holder, lease_ms):
+            lag.unknown()
             return
         leads = shard is next(iter(self._parts.router.shards.values()), None)
         if await self._marks.ready() and not (leads and await self._are_strangers()):
-            await catch_up(self._parts, self._marks, shard.postgres)
+            caught = await _catch_up(self._parts, self._marks, shard.postgres)
+            lag.looked(caught)
         elif leads:
             logger.warning("the ranks of board %s are gone, or another deployment's; rebuilding them", GLOBAL_BOARD)
             with suppress(RebuildLost):
                 await rebuild_ranks(self._parts)
+        else:
+            await lag.not_whole()
 
     async def _are_strangers(self) -> bool:
         """Whether Redis holds the ranks of another deployment: its players would never leave by themselves."""
@@ -107,13 +119,17 @@ async def catch_up(parts: Parts, marks: Marks, postgres: Postgres) -> int:
     Raises:
         Unavailable: the shard or Redis does not answer.
     """
+    return (await _catch_up(parts, marks, postgres)).rows
+
+
+async def _catch_up(parts: Parts, marks: Marks, postgres: Postgres) -> Caught:
     incarnation, mark_now, none_since = await read_snapshot(postgres)
     mark = await marks.read(incarnation)
     # A mark is a number, or "number/step" where an earlier pass ended on its way.
     since = int(mark.partition("/")[0])
     # Where a transaction stays open, the mark stays and others above it commit all the same.
     if since == mark_now == none_since and mark == str(since):
-        return 0
+        return Caught(0, since)
     mended = 0
     place: tuple[int, int | None] = (since, None)
     pass_name = token_hex(4)
@@ -123,14 +139,14 @@ async def catch_up(parts: Parts, marks: Marks, postgres: Postgres) -> int:
         following = str(mark_now) if last else f"{since}/{pass_name}.{step}"
         found = await _mend(parts, marks, postgres, incarnation, changed, mark, following)
         if found is None:
-            return mended
+            return Caught(mended, None)
         mended += found
         if last:
             break
         mark, place = following, (changed[-1].xid, changed[-1].user_id)
     if mended:
         logger.info("the relay carried %d row(s) of shard %s into the ranks", mended, postgres.name)
-    return mended
+    return Caught(mended, mark_now)
 
 
 async def _mend(
@@ -150,10 +166,11 @@ async def _mend(
         if not behind:
             return None if behind is None else mended
         keys = [(changed[index].bucket, changed[index].user_id) for index in behind]
-        rows, nameless = await read_held_rows(postgres, keys)
-        if rows:
-            mended += await parts.projection.apply_all(rows.values())
-            parts.signals.changed(GLOBAL_BOARD)
+        with tracing.step("relay rows", {"shardboard.shard": postgres.name, "shardboard.rows": len(keys)}):
+            rows, nameless = await read_held_rows(postgres, keys)
+            if rows:
+                mended += await parts.projection.apply_all(rows.values())
+                parts.signals.changed(GLOBAL_BOARD)
         # What an ended move took away again is nothing that the mark would have to wait for.
         gone = {user_id for _, user_id in keys} - rows.keys() - nameless
         changed = [row for row in changed if row.user_id not in gone]
@@ -188,6 +205,8 @@ async def rebuild_ranks(
                 count += len(rows)
                 progress(count)
         await rebuild.finish(marks)
+        if not count:
+            await parts.seen_ids.begin()
     except BaseException:
         with suppress(RanksUnavailable):
             await rebuild.give_up()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -15,8 +14,6 @@ from domain.submission import Submission
 from ranking.projection import Place
 from ranking.store import RanksUnavailable
 from service.parts import Parts
-
-logger = logging.getLogger(__name__)
 
 # Without Redis, so many sessions of one request are told their rank.
 SQL_RANKS_MAX = 10
@@ -35,6 +32,7 @@ async def submit_score(parts: Parts, submission: Submission) -> Recorded:
     outcomes = await parts.router.record(submission)
     if outcomes.outcome == "conflict":
         raise _conflict(submission)
+    parts.players.note(submission.user_id)
     place: Place | None
     try:
         place = await parts.projection.apply(outcomes.row, submission.user_id, outcomes.total)
@@ -45,11 +43,12 @@ async def submit_score(parts: Parts, submission: Submission) -> Recorded:
     return _recorded(submission, outcomes, place)
 
 
-async def submit_scores(
-    parts: Parts, inputs: Sequence[Submission | ShardboardError]
-) -> list[Recorded | ShardboardError]:
-    """Record many sessions, each for itself: one answer or error an input, in order. An error given stays as it is."""
-    answers: list[Recorded | ShardboardError | None] = [
+async def submit_scores(parts: Parts, inputs: Sequence[Submission | ShardboardError]) -> list[Recorded | Exception]:
+    """Record many sessions, each for itself: one answer or error an input, in order. An error given stays as it is.
+
+    What nobody expected of one input is its error, too: it must not take back what is recorded of its neighbours.
+    """
+    answers: list[Recorded | Exception | None] = [
         each if isinstance(each, ShardboardError) else None for each in inputs
     ]
     waiting = [(index, each) for index, each in enumerate(inputs) if isinstance(each, Submission)]
@@ -64,10 +63,11 @@ async def submit_scores(
     outcomes_or_errors = await parts.router.record_all([submission for _, submission in waiting])
     for (index, submission), outcomes in zip(waiting, outcomes_or_errors, strict=True):
         if isinstance(outcomes, Exception):
-            answers[index] = _shown_error(index, outcomes)
+            answers[index] = outcomes
         elif outcomes.outcome == "conflict":
             answers[index] = _conflict(submission)
         else:
+            parts.players.note(submission.user_id)
             recorded.append((index, submission, outcomes))
     places = await _find_places(parts, recorded)
     for (index, submission, outcomes), place in zip(recorded, places, strict=True):
@@ -157,11 +157,3 @@ def _recorded(submission: Submission, outcomes: Outcomes, place: Place | None) -
         None if place is None else percentile_of(place.rank, place.player_count),
     )
     return Recorded(session, standing, outcomes.outcome == "duplicate")
-
-
-def _shown_error(index: int, error: Exception) -> ShardboardError:
-    if isinstance(error, ShardboardError):
-        return error
-    # What nobody expected of one input must not take back what is recorded of its neighbours.
-    logger.error("submission %s failed", index, exc_info=error)
-    return ShardboardError("Internal server error.")

@@ -73,7 +73,7 @@ async def verify_ranks(parts: Parts, progress: Progress = no_progress) -> Verifi
     if await stored.count() != (ranked, detailed):
         more, strangers = await _find_strangers(parts, stored)
         suspects += more
-    return Verified(compared, await _look_again(parts, stored, dict.fromkeys(suspects)) + strangers)
+    return Verified(compared, await look_again(parts, stored, dict.fromkeys(suspects)) + strangers)
 
 
 def compare(row: Row | None, entry: StoredEntry) -> list[tuple[str, str | int | None, str | int | float | None]]:
@@ -111,7 +111,7 @@ async def _find_strangers(parts: Parts, stored: StoredRanks) -> tuple[list[int],
     return unknown, garbage
 
 
-async def _look_again(parts: Parts, stored: StoredRanks, suspects: Iterable[int]) -> list[Difference]:
+async def look_again(parts: Parts, stored: StoredRanks, suspects: Iterable[int]) -> list[Difference]:
     """What still differs after several looks."""
     rest, differences = list(suspects), list[Difference]()
     for look in range(_LOOKS_MAX):

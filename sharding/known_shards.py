@@ -25,7 +25,10 @@ def present_shards(seeds: Sequence[DirectoryEntry], directory: Mapping[str, Dire
         seeds: what the settings say; where both know a shard, its address is the settings'.
         directory: the newest entry of each shard that a directory names.
     """
-    known = [replace(directory.get(seed.name, seed), url=seed.url, direct_url=seed.direct_url) for seed in seeds]
+    known = [
+        replace(directory.get(seed.name, seed), url=seed.url, direct_url=seed.direct_url, replicas=seed.replicas)
+        for seed in seeds
+    ]
     named = {seed.name for seed in seeds}
     known += [entry for name, entry in sorted(directory.items()) if name not in named]
     return [entry for entry in known if not entry.removed]

@@ -10,24 +10,20 @@ from dataclasses import dataclass
 
 import asyncpg
 
-from db.directory import DirectoryEntry, read_directory
+from db.directory import DirectoryEntry, read_directory_as_service
 from db.ownership import Ownership, claim_buckets, read_ownership
 from db.postgres import Postgres
 from domain.coalescer import Gate
-from domain.errors import MapError, OperatorError, ShardboardError, Unavailable
+from domain.errors import MapError, NoTables, OperatorError, ShardboardError, Unavailable
+from domain.resilience.deadline import detached
+from domain.resilience.limits import MAP_ASK_S_MAX, MAP_INTERVAL_S
 from domain.tasks import end_tasks
 from sharding.known_shards import newest_entries, present_shards
+from sharding.recent_writes import RecentWrites
 from sharding.shard import Shard, WriteLimits
 from sharding.shardmap import ShardMap, build_map
 
 logger = logging.getLogger(__name__)
-
-# A map with a silent shard in it is built anew at most so often.
-_REFRESH_INTERVAL_S = 0.5
-# A shard that does not say in time what it owns is taken at its last word: other shards' players wait for the map.
-_ASK_S_MAX = 1.0
-# What a removed shard accepted before is answered within so long.
-_DRAIN_S_MAX = 10.0
 
 # Of so many shards one is flushed at a time, where the limits do not say otherwise.
 _SHARDS_A_FLUSH = 4
@@ -51,6 +47,8 @@ class Members:
     Args:
         seeds: the shards of the settings; the others are found through them.
         connect: makes the Postgres of a shard's name and address; connected when first used.
+        connect_replica: does the same for a replica's; `connect` where not given.
+        replica_lag_s_max: how far a replica may be behind that answers reads.
     """
 
     def __init__(
@@ -58,10 +56,16 @@ class Members:
         seeds: Sequence[DirectoryEntry],
         connect: Callable[[str, str], Postgres],
         limits: WriteLimits | None = None,
+        *,
+        connect_replica: Callable[[str, str], Postgres] | None = None,
+        replica_lag_s_max: float = 0.0,
     ) -> None:
         self._seeds = seeds
         self._connect = connect
         self._limits = limits or WriteLimits()
+        self._connect_replica = connect_replica or connect
+        self._replica_lag_s_max = replica_lag_s_max
+        self._writes = RecentWrites(replica_lag_s_max)
         self._gate = Gate(self._gate_width(len(seeds)), _FLUSH_LEASE_S)
         self._directory: dict[str, DirectoryEntry] = {}
         self.shards: Mapping[str, Shard] = {seed.name: self._make_shard(seed) for seed in seeds}
@@ -162,7 +166,7 @@ class Members:
             OperatorError: as for `open`, where there is no map yet.
         """
         if self._refreshing is None:
-            self._refreshing = asyncio.create_task(self._refresh())
+            self._refreshing = detached(self._refresh())
             self._refreshing.add_done_callback(self._refreshed)
         await asyncio.shield(self._refreshing)
 
@@ -172,7 +176,7 @@ class Members:
 
     @property
     def _may_ask_again(self) -> bool:
-        return time.monotonic() >= self._refreshed_at + _REFRESH_INTERVAL_S
+        return time.monotonic() >= self._refreshed_at + MAP_INTERVAL_S
 
     async def _refresh(self) -> None:
         asked: dict[Shard, _Word | OperatorError | None] = {}
@@ -245,11 +249,22 @@ class Members:
         reached: dict[str, Shard] = {}
         for entry in present_shards(self._seeds, directory):
             shard = shards.get(entry.name)
-            reached[entry.name] = shard if shard and shard.url == entry.url else self._make_shard(entry)
+            stays = shard and (shard.url, shard.replica_urls) == (entry.url, entry.replicas)
+            reached[entry.name] = shard if shard and stays else self._make_shard(entry)
         return reached
 
     def _make_shard(self, entry: DirectoryEntry) -> Shard:
-        return Shard(self._connect(entry.name, entry.url), entry.url, self._limits, self._gate)
+        # Before the first look at a replica: what was written until then, any that is used then holds.
+        self._writes.is_needed = self._writes.is_needed or bool(entry.replicas)
+        return Shard(
+            entry,
+            self._connect(entry.name, entry.url),
+            self._limits,
+            self._gate,
+            replicas=[self._connect_replica(entry.name, url) for url in entry.replicas],
+            lag_s_max=self._replica_lag_s_max,
+            writes=self._writes,
+        )
 
     def _gate_width(self, shard_count: int) -> int:
         return self._limits.flushes_at_once or max(1, -(-shard_count // _SHARDS_A_FLUSH))
@@ -257,7 +272,7 @@ class Members:
     def _retire(self, shards: Iterable[Shard]) -> None:
         """Close shards that are no longer used, in the background."""
         for shard in shards:
-            task = asyncio.create_task(shard.close(_DRAIN_S_MAX))
+            task = asyncio.create_task(shard.close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
 
@@ -265,12 +280,12 @@ class Members:
         """The word of one shard; None where it does not answer, an error where what answers is none of ours."""
         try:
             # The first question of all waits as long as any other statement: there is no last word to take it at.
-            async with asyncio.timeout(None if self._map is None else _ASK_S_MAX):
+            async with asyncio.timeout(None if self._map is None else MAP_ASK_S_MAX):
                 ownership, directory = await asyncio.gather(
-                    read_ownership(shard.postgres), read_directory(shard.postgres)
+                    read_ownership(shard.postgres), read_directory_as_service(shard.postgres)
                 )
         except asyncpg.UndefinedTableError:
-            return OperatorError(f"Shard {shard.name} has no tables yet; run `shardboard migrate`.")
+            return NoTables(shard.name)
         except OperatorError as error:
             return error
         except (Unavailable, TimeoutError, asyncpg.PostgresError) as error:
@@ -289,7 +304,7 @@ class Members:
         if shard is None:
             return
         try:
-            async with asyncio.timeout(_ASK_S_MAX):
+            async with asyncio.timeout(MAP_ASK_S_MAX):
                 await claim_buckets(shard.postgres, epochs)
         except (ShardboardError, asyncpg.PostgresError, TimeoutError) as error:
             logger.warning("shard %s was not told that it was given %d bucket(s): %r", name, len(epochs), error)

@@ -7,36 +7,22 @@ router asks the shards again and sends what was refused to the new owner.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import TypeVar
 
 from db.history import HistoryRequest, HistoryRows
 from db.postgres import Postgres
 from db.scores import Outcomes
 from domain.errors import Unavailable
+from domain.requests import current_request
+from domain.resilience.backoff import FOLLOW
+from domain.resilience.limits import FOLLOW_S_MAX, ID_CHECK_S_MAX, ID_CHECK_S_MIN
 from domain.submission import Submission
 from sharding.members import Members
 from sharding.shard import Shard
 
-# How long a request that follows a moving bucket rests before its next try. A switch takes 10 to 40 ms, and a rest is
-# what a player waits on top of it; who waits for longer waits for something else.
-_FIRST_REST_S = 0.003
-_REST_GROWTH = 1.5
-_REST_S_MAX = 0.05
-_RESTS_S_SUM = 2.0
-
 Answer = TypeVar("Answer")
-
-
-def _rests() -> Iterator[float]:
-    rest_s, sum_s = _FIRST_REST_S, 0.0
-    while sum_s < _RESTS_S_SUM:
-        yield rest_s
-        sum_s += rest_s
-        rest_s = min(rest_s * _REST_GROWTH, _REST_S_MAX)
-
-
-_RESTS_S = tuple(_rests())
 
 
 class Router(Members):
@@ -49,7 +35,7 @@ class Router(Members):
             Unavailable: that shard does not answer, or the player's bucket kept moving for too long.
             BadUserInput: the total would leave its range.
         """
-        for rest_s in _RESTS_S:
+        for rest_s in FOLLOW.rests(FOLLOW_S_MAX):
             bucket, shard = await self.locate(submission.user_id)
             outcomes = await shard.writer.record(bucket, submission)
             if not _has_left(outcomes):
@@ -87,24 +73,44 @@ class Router(Members):
         return [answer for answer in answers if isinstance(answer, (Outcomes, Exception))]
 
     async def is_anothers(self, submission: Submission) -> bool:
-        """Whether the submission's id is that of another player's session, on whichever shard; asks all of them.
+        """Whether the submission's id is that of another player's session, on whichever shard.
 
-        A shard that does not answer is left out: its ids cannot be checked, and other shards' players must not wait.
+        The player's own shard is asked first: most such ids are a client's retries, and need no other shard then. One
+        that does not answer is left out: its ids cannot be checked, and other shards' players must not wait.
         """
-        owners = await asyncio.gather(
-            *(shard.sessions.put(submission.id) for shard in self.shards.values()), return_exceptions=True
+        own: Shard | None = None
+        # By the player's own shard: a slower one must not make its players wait, and starved cores slow all.
+        patience_s = ID_CHECK_S_MIN
+        with suppress(Unavailable, TimeoutError):
+            _, own = self._locate_now(submission.user_id)
+            patience_s = own.postgres.patience.seconds
+            # It is needed for recording anyway, and knows best: a question that is under way, then this one.
+            player = await own.find_player(submission.id, 2 * ID_CHECK_S_MAX)
+            if player is not None:
+                return player != submission.user_id
+        others = [shard for shard in self.shards.values() if shard is not own]
+        players = await asyncio.gather(
+            *(shard.find_player(submission.id, patience_s) for shard in others), return_exceptions=True
         )
-        return any(isinstance(owner, int) and owner != submission.user_id for owner in owners)
+        return any(isinstance(player, int) and player != submission.user_id for player in players)
 
     async def history(self, user_id: int, request: Callable[[int], HistoryRequest]) -> HistoryRows:
         """Sessions of one player; `request` makes the request for the player's bucket.
 
+        A replica may answer. One on which the player's bucket is not the shard's, be it that the bucket came or went
+        after what the replica has seen, does not: then the primary says what holds now.
+
         Raises:
             Unavailable: the player's shard does not answer, or the player's bucket kept moving for too long.
         """
-        for rest_s in _RESTS_S:
+        for rest_s in FOLLOW.rests(FOLLOW_S_MAX):
             bucket, shard = await self.locate(user_id)
-            rows = await shard.history.put(request(bucket))
+            if (current := current_request()) is not None:
+                current.touch(shard.name)
+            replica = shard.replicas.choose(user_id)
+            rows = None if replica is None else await replica.history(request(bucket))
+            if rows is None:
+                rows = await shard.history.put(request(bucket))
             if rows is not None:
                 return rows
             await self._follow(rest_s, [(bucket, shard.name)])
@@ -114,18 +120,26 @@ class Router(Members):
         self,
         user_ids: Sequence[int],
         read: Callable[[Postgres, Sequence[tuple[int, int]]], Awaitable[tuple[dict[int, Answer], list[int]]]],
+        *,
+        from_replicas: bool = False,
     ) -> dict[int, Answer | Unavailable]:
         """Ask each shard that owns some of the players once, all at the same time.
 
         Args:
             read: asks one shard about (bucket, user id) pairs; answers by user id, and whom the shard does not own.
+            from_replicas: whether replicas may answer.
 
         Returns:
             What is known, by user id; an `Unavailable` for every player of a shard that does not answer.
         """
+
+        async def ask(shard: Shard, keys: Sequence[tuple[int, int]]) -> tuple[dict[int, Answer], list[int]]:
+            replica = shard.replicas.choose_for_all([user_id for _, user_id in keys]) if from_replicas else None
+            return await shard.read_behind(replica, lambda postgres: read(postgres, keys), lambda found: not found[1])
+
         answers: dict[int, Answer | Unavailable] = {}
         waiting: Sequence[int] = list(dict.fromkeys(user_ids))
-        for rest_s in _RESTS_S:
+        for rest_s in FOLLOW.rests(FOLLOW_S_MAX):
             groups: dict[Shard, list[tuple[int, int]]] = {}
             for user_id in waiting:
                 try:
@@ -134,9 +148,7 @@ class Router(Members):
                     answers[user_id] = error
                 else:
                     groups.setdefault(shard, []).append((bucket, user_id))
-            found = await asyncio.gather(
-                *(read(shard.postgres, keys) for shard, keys in groups.items()), return_exceptions=True
-            )
+            found = await asyncio.gather(*(ask(shard, keys) for shard, keys in groups.items()), return_exceptions=True)
             waiting = []
             moved: list[tuple[int, str]] = []
             for (shard, keys), result in zip(groups.items(), found, strict=True):
@@ -162,19 +174,32 @@ class Router(Members):
         """
         return await asyncio.gather(*(read(shard.postgres) for shard in self.shards.values()))
 
-    async def scatter_owned(self, read: Callable[[Postgres, Sequence[int]], Awaitable[Answer | None]]) -> list[Answer]:
+    async def scatter_owned(
+        self,
+        read: Callable[[Postgres, Sequence[int]], Awaitable[Answer | None]],
+        *,
+        from_replicas: bool = False,
+    ) -> list[Answer]:
         """Ask each shard about the buckets that it owns, all at the same time: each bucket on one shard alone.
 
         Args:
             read: asks one shard about buckets; answers None where the shard does not own all of them. Then all shards
                 are asked again, by a newer map.
+            from_replicas: whether replicas may answer; what this process acknowledged of late may be missing then.
 
         Raises:
             Unavailable: a shard does not answer, or buckets kept moving for too long.
         """
-        for rest_s in _RESTS_S:
+
+        async def ask(shard: Shard, buckets: Sequence[int]) -> Answer | None:
+            replica = shard.replicas.choose_for_all([]) if from_replicas else None
+            return await shard.read_behind(
+                replica, lambda postgres: read(postgres, buckets), lambda found: found is not None
+            )
+
+        for rest_s in FOLLOW.rests(FOLLOW_S_MAX):
             asked = await self.locate_all()
-            answers = await asyncio.gather(*(read(shard.postgres, buckets) for shard, buckets in asked))
+            answers = await asyncio.gather(*(ask(shard, buckets) for shard, buckets in asked))
             known = [answer for answer in answers if answer is not None]
             if len(known) == len(asked):
                 return known
@@ -188,6 +213,11 @@ class Router(Members):
                 ],
             )
         raise Unavailable("Players' data kept being moved between shards; try again shortly.")
+
+    @property
+    def staleness_s(self) -> float:
+        """How old what replicas answer can be; 0 where none is used."""
+        return max((shard.replicas.staleness_s for shard in self.shards.values()), default=0.0)
 
     async def _follow(self, rest_s: float, moved: Sequence[tuple[int, str]]) -> None:
         """Come back when another try is worth it.

@@ -39,7 +39,12 @@ def serve_spec(cluster: LocalCluster, name: str, port: int, **variables: str) ->
         command=[sys.executable, "-m", "app.cli.main", "serve"],
         environment=os.environ
         | api_environment(cluster)
-        | {"SHARDBOARD_PORT": str(port), "SHARDBOARD_RELAY_INTERVAL_MS": "50"}
+        | {
+            "SHARDBOARD_PORT": str(port),
+            "SHARDBOARD_RELAY_INTERVAL_MS": "50",
+            # Tests of other things read as much as they like; tests of limits set their own.
+            "SHARDBOARD_ADDRESS_READS_PER_MINUTE": "0",
+        }
         | variables,
         options={"cwd": _CODE},
         log=cluster.data / "logs" / f"{name}.log",
@@ -72,10 +77,16 @@ def url_of(child: Child) -> str:
     return f"http://127.0.0.1:{child.spec.environment['SHARDBOARD_PORT']}"
 
 
+def key_of(child: Child) -> str:
+    """The server key of an API process of these."""
+    assert child.spec.environment is not None
+    return child.spec.environment["SHARDBOARD_SERVER_KEY"]
+
+
 @asynccontextmanager
 async def clients_of(children: Sequence[Child]) -> AsyncIterator[list[Api]]:
-    """A client of each process."""
-    apis = [Api(url_of(child)) for child in children]
+    """A client of each process, with its server key."""
+    apis = [Api(url_of(child), key_of(child)) for child in children]
     try:
         yield apis
     finally:

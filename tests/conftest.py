@@ -12,16 +12,36 @@ from pathlib import Path
 import asyncpg
 import pytest
 from redis.asyncio import Redis
+from xdist.scheduler import LoadFileScheduling
 
 from db.directory import DirectoryEntry
 from infra.local.cluster import LocalCluster
 from infra.local.together import together
 from service.prepare import migrate_shards
+from sharding.reshard.fleet import Fleet
+from tests.sharding.reshard.fleets import opened_fleet, take_moves_away
 
 MakeCluster = Callable[..., AbstractAsyncContextManager[LocalCluster]]
 
 # What describes the cluster itself and outlives a test; everything else is data and goes.
 _KEPT_TABLES = ("alembic_version", "boards", "bucket_owner", "shard_directory", "shard_info")
+# What takes most of a machine for a minute or more: never two of them at once, and first, so that none ends alone.
+_HEAVY = ("tests/chaos/", "tests/app/test_restart.py", "tests/acceptance/test_overload.py")
+
+
+class _Files(LoadFileScheduling):  # type: ignore[misc]  # xdist tells no types
+    """Gives files to workers whole, and all that is heavy to one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "heavy" if nodeid.startswith(_HEAVY) else super()._split_scope(nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _Files:
+    return _Files(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: not item.nodeid.startswith(_HEAVY))
 
 
 @pytest.fixture(scope="session")
@@ -53,6 +73,20 @@ async def clean(cluster: LocalCluster) -> LocalCluster:
 
 
 @pytest.fixture
+async def movable(clean: LocalCluster) -> AsyncIterator[LocalCluster]:
+    """The session's cluster without data; whatever a test leaves of its moves of buckets is taken away."""
+    yield clean
+    await take_moves_away(clean)
+
+
+@pytest.fixture
+async def fleet(clean: LocalCluster) -> AsyncIterator[Fleet]:
+    """The shards as an operator's commands reach them."""
+    async with opened_fleet(clean) as fleet:
+        yield fleet
+
+
+@pytest.fixture
 def make_cluster() -> Iterator[MakeCluster]:
     """Starts throwaway clusters: `async with make_cluster(shard_count=2) as cluster:`, without migrations.
 
@@ -61,11 +95,13 @@ def make_cluster() -> Iterator[MakeCluster]:
     made: list[Path] = []
 
     @asynccontextmanager
-    async def make(shard_count: int = 1, data: Path | None = None) -> AsyncIterator[LocalCluster]:
+    async def make(
+        shard_count: int = 1, data: Path | None = None, replica_count: int | None = None
+    ) -> AsyncIterator[LocalCluster]:
         if data is None:
             made.append(Path(tempfile.mkdtemp(prefix="shardboard-")))
             data = made[-1] / "data"
-        async with LocalCluster(data, shard_count, announce=print).running() as running:
+        async with LocalCluster(data, shard_count, replica_count=replica_count, announce=print).running() as running:
             yield running
 
     yield make

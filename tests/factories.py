@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -70,9 +71,13 @@ def make_settings(cluster: LocalCluster, **fields: Any) -> Settings:
     """The settings of a process that serves the cluster, with a quick relay."""
     return Settings(
         **{
-            "shards": [{"name": s.name, "url": s.url, "direct_url": s.direct_url} for s in cluster.shards],
+            "shards": [asdict(shard) for shard in cluster.shards],
             "redis_url": cluster.redis_url,
             "relay_interval_ms": 50,
+            "server_key": cluster.identity.server_key,
+            "admin_key": cluster.identity.admin_key,
+            # Tests of other things read as much as they like; tests of limits set their own.
+            "address_reads_per_minute": 0,
             **fields,
         }
     )

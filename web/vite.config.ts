@@ -4,8 +4,8 @@ import { defineConfig } from "vitest/config";
 /** Where `npm run dev` finds a running service. */
 const service = process.env["SHARDBOARD_URL"] ?? "http://127.0.0.1:8000";
 
-/** The pages that the service serves: the board and GraphiQL. */
-const pages = ["index.html", "graphiql.html"];
+/** The pages that the service serves: the board, GraphiQL and the documentation of the REST API. */
+const pages = ["index.html", "graphiql.html", "docs.html"];
 
 export default defineConfig({
   plugins: [react()],
@@ -26,6 +26,8 @@ export default defineConfig({
   server: {
     proxy: {
       "/graphql": { target: service, ws: true },
+      "/api": service,
+      "/openapi.json": service,
       "/settings.json": service,
     },
   },

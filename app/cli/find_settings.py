@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import click
 
-from app.settings import Settings
+from app.settings import Settings, load_settings, names_deployment
 from domain.errors import OperatorError
 
 _DATA_DEFAULT = ".data"
@@ -33,8 +32,8 @@ def find_settings(data: Path | None) -> Settings:
     Raises:
         OperatorError: there is no cluster and no setting.
     """
-    if data is None and os.environ.get("SHARDBOARD_SHARDS"):
-        return Settings()
+    if data is None and names_deployment():
+        return load_settings()
     path = (data or Path(_DATA_DEFAULT)) / "cluster.json"
     try:
         cluster = json.loads(path.read_text(encoding="utf-8"))
@@ -53,4 +52,6 @@ def find_settings(data: Path | None) -> Settings:
         port=urlsplit(cluster["url"]).port or 0,
         server_key=cluster["server_key"],
         admin_key=cluster["admin_key"],
+        jwt_algorithm="HS256",
+        jwt_secret=cluster["token_secret"],
     )

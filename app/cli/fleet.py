@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 from app.parts import seeds_of
-from app.settings import Settings
+from app.settings import Settings, names_deployment
 from db.directory import DirectoryEntry
 from db.postgres import ConnectionLimits, Postgres
+from db.traced import make_postgres
 from domain.errors import OperatorError
 from service.find_shards import find_shards
 from sharding.reshard.fleet import Fleet, locked_fleet
@@ -29,7 +29,7 @@ async def open_fleet(settings: Settings) -> AsyncIterator[Fleet]:
     added = [entry for entry in found if entry.version] or found
     entries = {entry.name: entry for entry in added}
     limits = ConnectionLimits(lanes=_LANES, pool_size=2, connect_timeout_s=settings.connect_timeout_ms / 1000)
-    fleet = Fleet(entries, {name: Postgres(name, entry.direct_url, limits) for name, entry in entries.items()})
+    fleet = Fleet(entries, {name: make_postgres(name, entry.direct_url, limits) for name, entry in entries.items()})
     try:
         yield fleet
     finally:
@@ -52,14 +52,24 @@ async def open_still_fleet(settings: Settings, work: str) -> AsyncIterator[Fleet
 
 
 async def find_shards_directly(settings: Settings) -> list[DirectoryEntry]:
-    """Every shard of the deployment, found over direct addresses."""
+    """Every shard of the deployment, found over direct addresses.
+
+    Raises:
+        OperatorError: the settings name a shard without one.
+    """
+    lacking = [shard.name for shard in settings.shards if not shard.direct_url]
+    if lacking:
+        raise OperatorError(
+            f"SHARDBOARD_SHARDS has no direct_url of {', '.join(lacking)}, which this command needs; what serves does "
+            "without, so run it where the owner's addresses are known."
+        )
     limits = ConnectionLimits(lanes=1, pool_size=1, connect_timeout_s=settings.connect_timeout_ms / 1000)
     return await find_shards(seeds_of(settings), lambda entry: Postgres(entry.name, entry.direct_url, limits))
 
 
 def find_local_data(data: Path | None) -> Path | None:
     """The DATA directory, where the commands speak of a local cluster; None for a deployment of the environment."""
-    return None if data is None and os.environ.get("SHARDBOARD_SHARDS") else data or Path(".data")
+    return None if data is None and names_deployment() else data or Path(".data")
 
 
 def require_local_data(data: Path | None) -> Path:

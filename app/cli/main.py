@@ -8,19 +8,27 @@ import sys
 
 import click
 
+from app.version import VERSION
+from db.explain import explain
 from domain.errors import ShardboardError
 
 # Imported only when asked for, so that `shardboard --help` does not load a web server.
 _COMMANDS = {
     "up": "app.cli.up:up",
+    "restart": "app.cli.restart:restart",
     "serve": "app.cli.serve:serve",
     "migrate": "app.cli.migrate:migrate",
     "seed": "app.cli.seed:seed",
     "import": "app.cli.import_sessions:import_",
     "export": "app.cli.export_sessions:export",
     "ranks": "app.cli.ranks:ranks",
+    "keys": "app.cli.keys:keys",
     "shards": "app.cli.shards.group:shards",
     "sessions": "app.cli.sessions:sessions",
+    "backup": "app.cli.backup:backup",
+    "restore": "app.cli.restore:restore",
+    "doctor": "app.cli.doctor:doctor",
+    "kubernetes": "app.cli.kubernetes:kubernetes",
 }
 
 
@@ -40,7 +48,7 @@ class _Commands(click.Group):
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="shardboard")
+@click.version_option(VERSION, prog_name="shardboard")
 def shardboard() -> None:
     """A sharded, self-hosted leaderboard service for games."""
 
@@ -52,7 +60,7 @@ def main() -> None:
     try:
         shardboard()
     except ShardboardError as error:
-        click.echo(f"shardboard: {error}", err=True)
+        click.echo(f"shardboard: {explain(error)}", err=True)
         sys.exit(1)
 
 

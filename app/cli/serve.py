@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import signal
-import sys
 
 import click
 import uvloop
-from pydantic import ValidationError
 
 from app.asgi import Application
-from app.server import Server, allow_open_files, listen, server_config
-from app.settings import Settings
+from app.draining import Server
+from app.log import log_to_stderr
+from app.metrics.shared_cells import open_shared_cells
+from app.server import allow_open_files, listen, server_config
+from app.settings import Settings, load_settings
+from app.shedding import Gatekeeper
+from app.traces.run import Trace, traced
 from domain.errors import OperatorError
+from domain.metrics.catalogue import METRICS
+from domain.requests import request_lines
 
 # How long after the last deadline of a request the process waits for an orderly end.
 _GRACE_S = 1.0
@@ -30,28 +34,25 @@ def serve() -> None:
 
     Several processes may share one port; the kernel spreads the connections over them.
     """
-    try:
-        settings = Settings()
-    except ValidationError as error:
-        raise OperatorError(f"the SHARDBOARD_… variables are not complete: {_first_line(error)}") from None
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        force=True,
-    )
-    # uvicorn tells of every socket that opens and closes.
-    logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    log_to_stderr()
+    settings = load_settings()
+    log_to_stderr(settings.log_format, production=settings.production, level=settings.log_level)
+    request_lines.per_second = settings.log_requests_per_second
+    if settings.metrics_dir is not None:
+        METRICS.keep_in(open_shared_cells(settings.metrics_dir))
     allow_open_files()
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    uvloop.run(_serve(settings))
+    with traced() as trace:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_GC_THRESHOLDS)
+        uvloop.run(_serve(settings, trace))
 
 
-async def _serve(settings: Settings) -> None:
+async def _serve(settings: Settings, trace: Trace) -> None:
     application = Application(settings)
-    server = Server(server_config(application, stop_s_max=settings.deadline_ms / 1000 + _GRACE_S))
+    gatekeeper = Gatekeeper(application.admission)
+    config = server_config(trace(application), gatekeeper, stop_s_max=settings.deadline_ms / 1000 + _GRACE_S)
+    server = Server(config, gatekeeper, settings.ready_file)
     stopped_by: list[signal.Signals] = []
 
     def stop(number: signal.Signals) -> None:
@@ -67,8 +68,3 @@ async def _serve(settings: Settings) -> None:
         await server.serve(sockets=[listen(settings.host, settings.port)])
     if not stopped_by:
         raise OperatorError("the HTTP server ended by itself")
-
-
-def _first_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    return f"SHARDBOARD_{'_'.join(map(str, first['loc'])).upper()}: {first['msg']}"

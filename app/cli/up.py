@@ -16,6 +16,7 @@ from app.cli.api_children import api_specs, read_health
 from app.cli.migrate import migrate_addresses
 from app.settings import Settings, ShardAddress
 from app.web import is_built
+from db.explain import explain
 from domain.errors import OperatorError
 from infra.local.cluster import LocalCluster
 
@@ -29,6 +30,12 @@ _HEALTHY_SECONDS_MAX = 30.0
     "--shards", envvar="SHARDS", type=int, default=4, show_default=True, help="How many a new DATA is made with."
 )
 @click.option(
+    "--replicas",
+    envvar="REPLICAS",
+    type=int,
+    help="Read replicas of each shard; as many as before when not given, none at first.",
+)
+@click.option(
     "--data",
     envvar="DATA",
     type=click.Path(file_okay=False, path_type=Path),
@@ -37,9 +44,9 @@ _HEALTHY_SECONDS_MAX = 30.0
     help="Keeps everything between two starts.",
 )
 @click.option("--api-processes", envvar="API_PROCESSES", type=click.IntRange(1), help="One a core when not given.")
-def up(port: int, shards: int, data: Path, api_processes: int | None) -> None:
+def up(port: int, shards: int, replicas: int | None, data: Path, api_processes: int | None) -> None:
     """Start shards, PgBouncers, Valkey and the API on this machine; Ctrl-C stops all of them."""
-    cluster = LocalCluster(data, shards, port=port, announce=_say)
+    cluster = LocalCluster(data, shards, replica_count=replicas, port=port, announce=_say)
     asyncio.run(_run(cluster, api_processes or _core_count()))
 
 
@@ -77,9 +84,10 @@ async def _serve_until_cancelled(cluster: LocalCluster, api_count: int) -> None:
 
 async def _migrate(cluster: LocalCluster) -> None:
     settings = Settings(shards=[ShardAddress(**asdict(shard)) for shard in cluster.shards])
-    for shard in await migrate_addresses(settings):
+    # Of an older version nothing is left: whoever serves this DATA is a child of ours, and none was started yet.
+    for shard in await migrate_addresses(settings, contract=True, alone=True):
         if shard.error is not None:
-            raise OperatorError(f"{shard.shard} was not migrated: {shard.error}")
+            raise OperatorError(f"{shard.shard} was not migrated: {explain(shard.error)}")
 
 
 async def _until_healthy(port: int) -> None:
@@ -110,6 +118,7 @@ Shardboard is up. Ctrl-C stops it.
 Submit a score:
 
   curl -s {url} -H 'content-type: application/json' \\
+    -H 'authorization: Bearer {cluster.identity.server_key}' \\
     -d '{{"query": "{query}"}}'
 """
     )
@@ -117,10 +126,11 @@ Submit a score:
 
 def describe_addresses(site: str, *, built: bool) -> str:
     """Where the service at `site` is found; without a build of the board, how to get one."""
-    api = f"  API        {site}/graphql"
+    api = f"  API        {site}/graphql, and as REST {site}/api/"
     if not built:
-        return f"{api}\n  Board      not built; `make web` builds it, and GraphiQL"
-    return f"  Board      {site}/\n{api}\n  GraphiQL   {site}/graphql (in a browser)"
+        return f"{api}\n  Board      not built; `make web` builds it, GraphiQL and /docs"
+    pages = f"  GraphiQL   {site}/graphql (in a browser)\n  REST docs  {site}/docs (in a browser)"
+    return f"  Board      {site}/\n{api}\n{pages}"
 
 
 def _say(line: str) -> None:

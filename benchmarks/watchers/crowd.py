@@ -34,15 +34,16 @@ class Crowd:
         address: host and port of the service.
         queries: what they watch; the n-th watches the n-th query, round and round.
         count: how many there are.
+        key: what they show as their credential.
     """
 
-    def __init__(self, address: tuple[str, int], queries: Sequence[str], count: int) -> None:
+    def __init__(self, address: tuple[str, int], queries: Sequence[str], count: int, key: str) -> None:
         _allow_files(count + _SPARE_FILES)
         self._address = address
         self._sockets: list[socket.socket] = []
         self._rest: dict[int, bytes] = {}
         self._selector = selectors.DefaultSelector()
-        self._queries = [frames.subscribe(query) for query in queries]
+        self._queries = [frames.subscribe(query, key) for query in queries]
         self._count = count
 
     def __enter__(self) -> Crowd:

@@ -20,9 +20,12 @@ def hello(host: str) -> bytes:
     return _HELLO.format(host=host).encode()
 
 
-def subscribe(query: str) -> bytes:
-    """What begins to watch on an open socket."""
-    messages = ({"type": "connection_init"}, {"id": "1", "type": "subscribe", "payload": {"query": query}})
+def subscribe(query: str, key: str) -> bytes:
+    """What begins to watch on an open socket; who has no key may not do so often from one address."""
+    messages = (
+        {"type": "connection_init", "payload": {"authorization": f"Bearer {key}"}},
+        {"id": "1", "type": "subscribe", "payload": {"query": query}},
+    )
     return b"".join(frame(TEXT, json.dumps(message).encode()) for message in messages)
 
 

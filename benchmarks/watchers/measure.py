@@ -71,7 +71,7 @@ def _measure_crowd(cluster: Cluster, count: int, selections: int, seconds: int, 
     with socket.create_connection(endpoint, timeout=10) as submitting:
         champion = _Champion(submitting, cluster.key)
         champion.lead()
-        with Crowd(endpoint, queries, count) as crowd:
+        with Crowd(endpoint, queries, count, cluster.key) as crowd:
             added = _resident(api) - before
             crowd.add(submitting)
             run = _Run(crowd, count, selections)

@@ -31,17 +31,26 @@ function uuid7()
   )
 end
 
--- wrk.format sorts and joins the headers anew for each request; this joins three strings.
-local head
-function post(body)
-  if not head then
+-- wrk.format sorts and joins the headers anew for each request; these join a few strings.
+local common
+local function common_headers()
+  if not common then
     local key = os.getenv("BENCH_KEY")
-    head = "POST " .. wrk.path .. " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port
-      .. "\r\nContent-Type: application/json\r\nAccept: application/json\r\n"
+    common = " HTTP/1.1\r\nHost: " .. wrk.host .. ":" .. wrk.port .. "\r\nAccept: application/json\r\n"
       .. (key and ("Authorization: Bearer " .. key .. "\r\n") or "")
-      .. "Content-Length: "
   end
+  return common
+end
+
+local head
+function post(body, path)
+  head = head or "POST " .. (path or wrk.path) .. common_headers()
+    .. "Content-Type: application/json\r\nContent-Length: "
   return head .. #body .. "\r\n\r\n" .. body
+end
+
+function get(path)
+  return "GET " .. path .. common_headers() .. "\r\n"
 end
 
 failed, checked, first_failure = 0, 0, ""

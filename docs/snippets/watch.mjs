@@ -2,6 +2,7 @@ import { createClient } from "graphql-ws"; // npm install graphql graphql-ws
 
 const client = createClient({
   url: "ws://127.0.0.1:8000/graphql",
+  // connectionParams: { authorization: `Bearer ${key}` }, // without one, an address may subscribe 60 times a minute
   retryAttempts: Infinity, // connects again by itself, and is shown the top as it is then
   shouldRetry: () => true,
 });

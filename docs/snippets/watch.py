@@ -7,7 +7,9 @@ TOP = gql("subscription { topChanged(first: 3) { sequence entries { rank usernam
 
 
 async def main() -> None:
-    async with Client(transport=WebsocketsTransport(url="ws://127.0.0.1:8000/graphql")) as session:
+    # With init_payload={"authorization": f"Bearer {key}"}; without, an address may subscribe 60 times a minute.
+    transport = WebsocketsTransport(url="ws://127.0.0.1:8000/graphql")
+    async with Client(transport=transport) as session:
         async for data in session.subscribe(TOP):
             top = data["topChanged"]
             entries = ", ".join(f"{e['rank']}. {e['username']} {e['totalScore']}" for e in top["entries"])

@@ -1,4 +1,5 @@
 const query = "subscription { topChanged(first: 3) { sequence entries { rank username totalScore } } }";
+// An EventSource sends no headers, so it has no key: an address may subscribe 60 times a minute. graphql-sse can send one.
 const events = new EventSource(`http://127.0.0.1:8000/graphql?query=${encodeURIComponent(query)}`);
 
 events.addEventListener("next", (event) => {

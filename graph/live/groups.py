@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from contextlib import aclosing
+from time import monotonic
 from typing import Any, Protocol
 
 import orjson
 
-from domain.errors import BadUserInput, RateLimited
+from domain import tracing
+from domain.errors import RateLimited
+from domain.metrics.catalogue import FANOUT_DURATION
 from domain.tasks import end_tasks
-from graph.deadlines import Deadlines
 from graph.documents import Prepared
 from graph.errors import request_error
 from graph.live.subscription import Subscription, SubscriptionFailed
 from service.parts import Parts
+from wire.deadlines import Deadlines
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +32,13 @@ _RETRY_AFTER_S = 5
 
 
 class Watcher(Protocol):
-    """Who watches a subscription. Its methods return at once: nobody waits for a client that reads slowly."""
+    """Who watches a subscription. Its methods return at once: nobody waits for a client that reads slowly.
+
+    transport: how, for the metrics.
+    """
+
+    @property
+    def transport(self) -> str: ...  # noqa: D102
 
     def show(self, payload: str) -> None:
         """The newest result, as JSON. It replaces one that could not be sent yet."""
@@ -53,12 +63,7 @@ class Groups:
         assert prepared.normalised is not None
         declared = {node.variable.name.value for node in prepared.operation.variable_definitions or ()}
         given = {name: value for name, value in variables.items() if name in declared}
-        try:
-            key = (prepared.normalised, prepared.operation_name, orjson.dumps(given, option=orjson.OPT_SORT_KEYS))
-        except TypeError:
-            # orjson reads values four times as deep as it writes them; no variable here has use for such.
-            watcher.fail(request_error(BadUserInput("The variables are nested too deeply."))["errors"])
-            return None
+        key = (prepared.normalised, prepared.operation_name, orjson.dumps(given, option=orjson.OPT_SORT_KEYS))
         group = self._groups.get(key)
         if group is None:
             if len(self._groups) >= GROUPS_MAX:
@@ -69,6 +74,10 @@ class Groups:
             group = self._groups[key] = Group(subscription, lambda: self._groups.pop(key))
         group.add(watcher)
         return group
+
+    def count_watchers(self) -> Counter[str]:
+        """How many watch now, by transport."""
+        return Counter(watcher.transport for group in self._groups.values() for watcher in group.everybody())
 
     async def close(self) -> None:
         """End all of them."""
@@ -118,7 +127,8 @@ class Group:
             self._forgotten = True
             self._forget()
 
-    def _everybody(self) -> list[Watcher]:
+    def everybody(self) -> list[Watcher]:
+        """Who watches, those who were shown nothing yet included."""
         return [*self._watchers, *self._newcomers]
 
     async def _run(self) -> None:
@@ -126,11 +136,11 @@ class Group:
             await self._follow()
         except SubscriptionFailed as failed:
             self._leave()
-            for watcher in self._everybody():
+            for watcher in self.everybody():
                 watcher.fail(failed.errors)
         else:
             self._leave()
-            for watcher in self._everybody():
+            for watcher in self.everybody():
                 watcher.end()
         finally:
             self._leave()
@@ -141,7 +151,8 @@ class Group:
         try:
             async with aclosing(await self._subscription.events()) as events:  # type: ignore[type-var]
                 async for event in events:
-                    await self._take(event)
+                    with tracing.step("watchers event", {"shardboard.watchers": len(self._watchers)}):
+                        await self._take(event)
         except SubscriptionFailed:
             raise
         except Exception as error:
@@ -176,11 +187,13 @@ class Group:
         async with self._taking:
             if event.sequence <= self._sequence:
                 return
+            began_at = monotonic()
             result = await self._subscription.result(event)
             self._sequence = event.sequence
             if result.shown != self._shown:
                 self._shown, self._payload = result.shown, result.payload
                 await self._show(result.payload)
+                FANOUT_DURATION.of().observe(monotonic() - began_at)
 
     async def _show(self, payload: str) -> None:
         watchers = list(self._watchers)

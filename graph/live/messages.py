@@ -8,14 +8,18 @@ import msgspec
 import orjson
 from msgspec import Meta, Raw, Struct
 
+from wire.json_text import MalformedJsonError, read_json
+
 SUBPROTOCOL = "graphql-transport-ws"
 ID_LENGTH_MAX = 128
 
 # Close codes. Those from 4400 on, but for IDLE, are the protocol's.
 TOO_MANY_OPERATIONS = 1008
-TOO_MANY_SOCKETS = 1013
+TOO_LARGE = 1009
+TRY_AGAIN_LATER = 1013
 BAD_REQUEST = 4400
 UNAUTHORIZED = 4401
+FORBIDDEN = 4403
 BAD_SUBPROTOCOL = 4406
 INIT_TIMEOUT = 4408
 ID_TAKEN = 4409
@@ -90,13 +94,34 @@ def read_message(text: str | None) -> Message:
     if text is None:
         raise Closing(BAD_REQUEST, "Messages are JSON in text frames; got a binary one.")
     try:
-        return _decoder.decode(text)
+        message = _decoder.decode(text)
+        read_json(text)  # for what it refuses and the decoder does not
     except msgspec.ValidationError as error:
         raise Closing(BAD_REQUEST, f"Invalid message: {error}.") from None
     except (msgspec.DecodeError, RecursionError) as error:
         raise Closing(BAD_REQUEST, f"The message is not valid JSON: {error}.") from None
+    except MalformedJsonError as error:
+        raise Closing(BAD_REQUEST, f"The message cannot be read: {error}.") from None
     except UnicodeEncodeError:
         raise Closing(BAD_REQUEST, "The message is not valid Unicode.") from None
+    return message
+
+
+def find_authorization(payload: dict[str, Any] | None) -> str | None:
+    """What stands for the header `Authorization` in the payload of connection_init, however clients name it.
+
+    Raises:
+        Closing: it is no text.
+    """
+    payload = payload or {}
+    headers = payload.get("headers")
+    for entries in (payload, headers if isinstance(headers, dict) else {}):
+        for name, value in entries.items():
+            if name.lower() == "authorization" and value is not None:
+                if not isinstance(value, str):
+                    raise Closing(BAD_REQUEST, "Invalid message: Expected `str` - at `$.payload.authorization`.")
+                return value
+    return None
 
 
 def next_head(operation_id: str) -> str:

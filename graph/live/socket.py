@@ -7,19 +7,24 @@ from typing import Any
 
 import orjson
 
+from domain.access import Caller
+from domain.errors import ShardboardError, Unauthenticated
+from domain.requests import CurrentRequest, begin_request
 from graph.answering import Answering
-from graph.asgi import Receive, Scope, Send
 from graph.documents import Prepared, RefusedDocument
-from graph.errors import internal_error
+from graph.errors import code_of, internal_error, masked_message, request_error, sign, with_id
 from graph.live import messages
 from graph.live.connections import Connections
+from graph.live.credential import CredentialWatch, watch_credential
 from graph.live.groups import Group, Groups
-from graph.live.messages import Closing, Complete, ConnectionInit, Ping, Subscribe, read_message
+from graph.live.messages import Closing, Complete, ConnectionInit, Ping, Subscribe, find_authorization, read_message
 from graph.live.outbox import Outbox
-from graph.request import BODY_BYTES_MAX, GraphRequest, RefusedRequestError, read_body
+from graph.request import BULK_BODY_BYTES_MAX, GraphRequest, read_body
+from wire.asgi import Receive, Scope, Send
+from wire.request import BODY_BYTES_MAX, RefusedRequestError
 
-MESSAGE_BYTES_MAX = BODY_BYTES_MAX
-"""The server that runs this closes a socket with 1009 on a longer message."""
+MESSAGE_BYTES_MAX = BULK_BODY_BYTES_MAX
+"""The server that runs this closes a socket with 1009 on a longer message; so do we where it submits no bulk."""
 
 OPERATIONS_MAX = 100
 """Operations under way at once on one socket."""
@@ -49,7 +54,7 @@ class SocketEndpoint:
         """One socket, as ASGI hands it over, until it is closed."""
         await receive()  # websocket.connect
         speaks = messages.SUBPROTOCOL in scope["subprotocols"]
-        socket = _Socket(self, send)
+        socket = _Socket(self, scope, send)
         entered = speaks and self._connections.enter(socket)
         try:
             await send({"type": "websocket.accept", "subprotocol": messages.SUBPROTOCOL if speaks else None})
@@ -58,9 +63,7 @@ class SocketEndpoint:
                     Closing(messages.BAD_SUBPROTOCOL, f"Subprotocol not acceptable: use {messages.SUBPROTOCOL}.")
                 )
             elif not entered:
-                await socket.close(
-                    Closing(messages.TOO_MANY_SOCKETS, "Too many connections are open; try again later.")
-                )
+                await socket.close(Closing(messages.TRY_AGAIN_LATER, "Too many connections are open; try again later."))
             else:
                 await socket.run(receive)
         except OSError:
@@ -74,14 +77,19 @@ class SocketEndpoint:
 class _Socket:
     """One socket. Its operations, by their ids: who watches, or the task that makes a single answer."""
 
-    __slots__ = ("_acknowledged", "_endpoint", "_operations", "_outbox", "_send", "_timer")
+    __slots__ = (
+        "_caller", "_credential", "_endpoint", "_initialised", "_operations", "_outbox", "_peer", "_send", "_timer"
+    )  # fmt: skip
 
-    def __init__(self, endpoint: SocketEndpoint, send: Send) -> None:
+    def __init__(self, endpoint: SocketEndpoint, scope: Scope, send: Send) -> None:
         self._endpoint = endpoint
+        self._peer = _peer_of(scope)
         self._send = send
         self._outbox: Outbox[str | _SocketWatcher | Closing] = Outbox(self._send_item)
         self._operations: dict[str, _SocketWatcher | asyncio.Task[None]] = {}
-        self._acknowledged = False
+        self._initialised = False
+        self._caller: Caller | None = None
+        self._credential: CredentialWatch | None = None
         self._timer: asyncio.TimerHandle | None = None
 
     async def run(self, receive: Receive) -> None:
@@ -89,15 +97,19 @@ class _Socket:
         self._expire_in(INIT_S_MAX, messages.INIT_TIMEOUT, "Connection initialisation timeout.")
         try:
             while (message := await receive())["type"] == "websocket.receive":
-                self._do(read_message(message.get("text")))
+                text = message.get("text")
+                told = read_message(text)
+                if text and len(text) > BODY_BYTES_MAX and not isinstance(told, Subscribe):
+                    raise _too_large()
+                await self._do(told)
                 await self._outbox.room()
         except Closing as closing:
             await self.close(closing)
         except OSError:
             raise
         except Exception as error:
-            internal_error(error)
-            await self.close(Closing(messages.INTERNAL_ERROR, "Internal server error."))
+            error_id = internal_error(error)["errors"][0]["extensions"]["id"]
+            await self.close(Closing(messages.INTERNAL_ERROR, masked_message(error_id)))
 
     async def close(self, closing: Closing) -> None:
         """Close the socket; what waits to be sent is dropped."""
@@ -107,6 +119,9 @@ class _Socket:
     def free(self) -> None:
         """End all that was under way. Single answers are made to their end, as a submission may be among them."""
         self._stop_timer()
+        if self._credential is not None:
+            self._credential.leave()
+            self._credential = None
         self._outbox.close()
         for operation in self._operations.values():
             if isinstance(operation, _SocketWatcher):
@@ -123,11 +138,14 @@ class _Socket:
         if not self._operations:
             self._expire_when_idle()
 
-    def _do(self, message: messages.Message) -> None:
+    async def _do(self, message: messages.Message) -> None:
         if isinstance(message, ConnectionInit):
-            if self._acknowledged:
+            if self._initialised:
                 raise Closing(messages.TOO_MANY_INITS, "Too many initialisation requests.")
-            self._acknowledged = True
+            self._initialised = True
+            self._caller = await self._identify(message.payload)
+            access = self._endpoint.answering.access
+            self._credential = watch_credential(access, self._caller, self._credential_ended)
             self._expire_when_idle()
             self.put(messages.ACK)
         elif isinstance(message, Ping):
@@ -142,8 +160,23 @@ class _Socket:
             if operation is not None:
                 self.ended(message.id)
 
+    async def _identify(self, payload: dict[str, Any] | None) -> Caller:
+        authorization, address, forwarded_for = self._peer
+        authorization = find_authorization(payload) or authorization
+        try:
+            return await self._endpoint.answering.access.identify(authorization, address, forwarded_for)
+        except Unauthenticated as error:
+            # Stock clients take 4401 for final and come back after this one, with a new token if they have one.
+            raise Closing(messages.FORBIDDEN, f"Forbidden: {error}") from None
+        except ShardboardError as error:
+            raise Closing(messages.TRY_AGAIN_LATER, str(error)) from None
+
+    def _credential_ended(self, error: Unauthenticated) -> None:
+        self._outbox.put(Closing(messages.FORBIDDEN, f"Forbidden: {error}"))
+
     def _begin(self, message: Subscribe) -> None:
-        if not self._acknowledged:
+        caller = self._caller
+        if caller is None:
             raise Closing(messages.UNAUTHORIZED, "Unauthorized: say connection_init first.")
         if message.id in self._operations:
             raise Closing(messages.ID_TAKEN, f"Subscriber for {message.id} already exists.")
@@ -155,23 +188,103 @@ class _Socket:
         except RefusedRequestError as refusal:
             raise Closing(messages.BAD_REQUEST, f"Invalid payload of subscribe: {refusal.cause}") from None
         self._stop_timer()
-        prepared = self._endpoint.answering.prepare(request)
-        if isinstance(prepared, RefusedDocument):
-            self.put(messages.error(message.id, prepared.errors))
-            self.ended(message.id)
-        elif prepared.is_subscription:
-            watcher = self._operations[message.id] = _SocketWatcher(self, message.id)
-            watcher.watch(self._endpoint.groups, prepared, request.variables)
+        current = begin_request("websocket")
+        current.enter()
+        if request.query:
+            self._start(current, message.id, payload, request, caller)
         else:
-            work = self._answer(message.id, payload, prepared, request)
+            work = self._find_text(current, message.id, payload, request, caller)
             self._operations[message.id] = asyncio.get_running_loop().create_task(work)
 
-    async def _answer(self, operation_id: str, payload: bytes, prepared: Prepared, request: GraphRequest) -> None:
+    def _start(
+        self, current: CurrentRequest, operation_id: str, payload: bytes, request: GraphRequest, caller: Caller
+    ) -> None:
+        prepared = self._endpoint.answering.prepare(request)
+        if isinstance(prepared, Prepared):
+            current.operation = prepared.asked.name
+        if isinstance(prepared, RefusedDocument):
+            self._refuse(current, operation_id, prepared.errors)
+        elif len(payload) > BODY_BYTES_MAX and not prepared.is_bulk:
+            raise _too_large()
+        elif prepared.is_subscription:
+            if caller.reads_freely:
+                self._watch(current, operation_id, prepared, request)
+            else:
+                work = self._watch_when_admitted(current, operation_id, prepared, request, caller)
+                self._operations[operation_id] = asyncio.get_running_loop().create_task(work)
+        else:
+            work = self._answer(current, operation_id, payload, prepared, request, caller)
+            self._operations[operation_id] = asyncio.get_running_loop().create_task(work)
+
+    def _refuse(self, current: CurrentRequest, operation_id: str, errors: list[dict[str, Any]]) -> None:
+        current.end(code_of(errors))
+        self.put(messages.error(operation_id, with_id(errors, current.id)))
+        self.ended(operation_id)
+
+    async def _find_text(
+        self, current: CurrentRequest, operation_id: str, payload: bytes, request: GraphRequest, caller: Caller
+    ) -> None:
+        """Start an operation whose document the client named by its id, unless the client wants it no more."""
+        try:
+            found = await self._endpoint.answering.find_text(request)
+        except Exception as error:
+            found = RefusedDocument(internal_error(error)["errors"])
+        if self._operations.get(operation_id) is not asyncio.current_task():
+            return
+        if isinstance(found, RefusedDocument):
+            self._refuse(current, operation_id, found.errors)
+            return
+        try:
+            self._start(current, operation_id, payload, found, caller)
+        except Closing as closing:
+            await self.close(closing)
+
+    def _watch(self, current: CurrentRequest, operation_id: str, prepared: Prepared, request: GraphRequest) -> None:
+        current.end()
+        watcher = self._operations[operation_id] = _SocketWatcher(self, operation_id, current.id)
+        watcher.watch(self._endpoint.groups, prepared, request.variables)
+
+    async def _watch_when_admitted(
+        self, current: CurrentRequest, operation_id: str, prepared: Prepared, request: GraphRequest, caller: Caller
+    ) -> None:
+        refusal: dict[str, Any] | None = None
+        try:
+            await self._endpoint.answering.admit(prepared, caller)
+        except ShardboardError as error:
+            refusal = request_error(error)
+        except Exception as error:
+            refusal = internal_error(error)
+        if self._operations.get(operation_id) is not asyncio.current_task():
+            return
+        if refusal is None:
+            self._watch(current, operation_id, prepared, request)
+        else:
+            self._refuse(current, operation_id, refusal["errors"])
+
+    async def _answer(
+        self,
+        current: CurrentRequest,
+        operation_id: str,
+        payload: bytes,
+        prepared: Prepared,
+        request: GraphRequest,
+        caller: Caller,
+    ) -> None:
         answering = self._endpoint.answering
         try:
-            body = answering.find_kept(payload) or (await answering.answer(payload, prepared, request)).body
+            body = answering.find_kept(payload) if caller.reads_freely else None
+            if body is None:
+                with answering.place(len(payload)):
+                    await answering.admit(prepared, caller)
+                    body = (await answering.answer(payload, prepared, request, answering.context(caller))).body
+        except ShardboardError as error:
+            if self._operations.get(operation_id) is asyncio.current_task():
+                self._refuse(current, operation_id, request_error(error)["errors"])
+            return
         except Exception as error:
             body = orjson.dumps(internal_error(error))
+        body, code = sign(body, current.id)
+        current.end(code)
         # Whoever completed the operation before its answer was there wants none; the id may be another's by now.
         if self._operations.get(operation_id) is asyncio.current_task():
             self.put(f"{messages.next_head(operation_id)}{body.decode()}}}")
@@ -202,14 +315,29 @@ class _Socket:
             self._timer = None
 
 
+def _peer_of(scope: Scope) -> tuple[str | None, str, str]:
+    """The credential of the upgrade, which no browser can send, the other end's address, and what proxies say of it."""
+    headers = dict(scope["headers"])
+    authorization = headers.get(b"authorization")
+    client = scope["client"]
+    return (
+        None if authorization is None else authorization.decode("latin-1"),
+        client[0] if client else "",
+        headers.get(b"x-forwarded-for", b"").decode("latin-1"),
+    )
+
+
 class _SocketWatcher:
     """One subscription on one socket; holds the newest result until it can be sent."""
 
-    __slots__ = ("_group", "_head", "_id", "_payload", "_socket", "_waits")
+    __slots__ = ("_group", "_head", "_id", "_payload", "_request_id", "_socket", "_waits")
 
-    def __init__(self, socket: _Socket, operation_id: str) -> None:
+    transport = "websocket"
+
+    def __init__(self, socket: _Socket, operation_id: str, request_id: str) -> None:
         self._socket = socket
         self._id = operation_id
+        self._request_id = request_id
         self._head = messages.next_head(operation_id)
         self._payload = ""
         self._waits = False
@@ -238,10 +366,16 @@ class _SocketWatcher:
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """See `Watcher`."""
-        self._socket.put(messages.error(self._id, errors))
+        self._socket.put(messages.error(self._id, with_id(errors, self._request_id)))
         self._socket.ended(self._id)
 
     def end(self) -> None:
         """See `Watcher`."""
         self._socket.put(messages.complete(self._id))
         self._socket.ended(self._id)
+
+
+def _too_large() -> Closing:
+    return Closing(
+        messages.TOO_LARGE, f"A message may have {BODY_BYTES_MAX} bytes, or {MESSAGE_BYTES_MAX} with submitScores."
+    )

@@ -7,12 +7,17 @@ from typing import Any
 
 import orjson
 
-from graph.asgi import Receive, Send
+from domain.access import Caller
+from domain.requests import CurrentRequest
 from graph.documents import Prepared
+from graph.errors import request_error, sign, with_id
 from graph.live.connections import Connections
+from graph.live.credential import watch_credential
 from graph.live.groups import Groups
 from graph.live.outbox import Outbox
 from graph.media import EVENT_STREAM
+from service.access import Access
+from wire.asgi import Headers, Receive, Send
 
 _HEADERS = [
     (b"content-type", EVENT_STREAM + b"; charset=utf-8"),
@@ -30,42 +35,64 @@ KEEP_ALIVE_S = 12.0
 class StreamEndpoint:
     """Serves event streams."""
 
-    def __init__(self, groups: Groups, connections: Connections) -> None:
+    def __init__(self, access: Access, groups: Groups, connections: Connections) -> None:
+        self._access = access
         self._groups = groups
         self._connections = connections
 
-    async def watch(self, prepared: Prepared, variables: dict[str, Any], receive: Receive, send: Send) -> bool:
-        """Stream a subscription until it ends or the client leaves; False where there is no room for it."""
-        stream = _Stream(send)
+    async def watch(
+        self,
+        request: CurrentRequest,
+        prepared: Prepared,
+        variables: dict[str, Any],
+        caller: Caller,
+        receive: Receive,
+        send: Send,
+    ) -> bool:
+        """Stream a subscription until it ends, the client leaves or its credential is good no longer; False where there
+        is no room for it.
+        """
+        stream = _Stream(send, request.id)
         if not self._connections.enter(stream, stream.stop):
             return False
         group = None
+        watch = watch_credential(self._access, caller, lambda error: stream.fail(request_error(error)["errors"]))
         try:
-            await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+            request.protocol = "sse"
+            request.end()
+            await send({"type": "http.response.start", "status": 200, "headers": _headers(request)})
             group = self._groups.join(prepared, variables, stream)
             await stream.run(receive)
         except OSError:
             pass  # the client is gone
         finally:
+            if watch is not None:
+                watch.leave()
             if group is not None:
                 group.remove(stream)
             self._connections.leave(stream)
         return True
 
 
-async def send_single(body: bytes, send: Send) -> None:
+async def send_single(request: CurrentRequest, body: bytes, send: Send) -> None:
     """Send a single answer, and its end, as a stream."""
-    await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+    body, code = sign(body, request.id)
+    request.protocol = "sse"
+    request.end(code)
+    await send({"type": "http.response.start", "status": 200, "headers": _headers(request)})
     await send({"type": "http.response.body", "body": _next(body) + _COMPLETE})
 
 
 class _Stream:
     """One stream, which watches one subscription; holds the newest result until it can be sent."""
 
-    __slots__ = ("_done", "_outbox", "_payload", "_send", "_waits")
+    __slots__ = ("_done", "_outbox", "_payload", "_request_id", "_send", "_waits")
 
-    def __init__(self, send: Send) -> None:
+    transport = "sse"
+
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
+        self._request_id = request_id
         self._outbox: Outbox[bytes | None] = Outbox(self._send_item)
         self._payload = b""
         self._waits = False
@@ -101,7 +128,7 @@ class _Stream:
 
     def fail(self, errors: list[dict[str, Any]]) -> None:
         """See `Watcher`."""
-        self._outbox.put(_next(orjson.dumps({"errors": errors})))
+        self._outbox.put(_next(orjson.dumps({"errors": with_id(errors, self._request_id)})))
         self.end()
 
     def end(self) -> None:
@@ -119,6 +146,10 @@ class _Stream:
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
+
+
+def _headers(request: CurrentRequest) -> Headers:
+    return [*_HEADERS, (b"x-request-id", request.id.encode())]
 
 
 def _next(body: bytes) -> bytes:

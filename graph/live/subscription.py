@@ -21,12 +21,12 @@ from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
 from domain.errors import Unavailable
 from graph.compile.event import compile_event
 from graph.context import Context
-from graph.deadlines import Deadlines
 from graph.documents import Prepared
 from graph.errors import request_error, shown
 from graph.execute import Answer, execute_event
 from graph.schema import GRAPHQL_SCHEMA
 from service.parts import Parts
+from wire.deadlines import Deadlines
 
 # What tells one event from the next even where nothing else changed.
 _ALWAYS_NEW = ("sequence", "asOf")
@@ -70,6 +70,7 @@ class Subscription:
             context_value=Context(self._parts),
             raw_variable_values=self._variables,
             operation_name=self._prepared.operation_name,
+            hide_suggestions=not self._prepared.suggestions,
         )
         if not isinstance(executor, Executor):
             raise SubscriptionFailed(shown(executor))

@@ -92,11 +92,14 @@ async def _make_and_start(cluster: Running, name: str) -> LocalShard:
     # What an earlier try has left; its passwords and ports are not these.
     await delete_directory(cluster.data / name)
     taken = cluster.identity.ports | {cluster.port}
-    shard = LocalShard(cluster.data, choose_ports(name, taken), cluster.identity)
+    shard = LocalShard(cluster.data, choose_ports(name, taken, cluster.identity.replica_count), cluster.identity)
     how = cluster.how
     await shard.postgres.prepare(how.binaries, how.run_as)
     await cluster.children.start_one(shard.postgres.spec(*how))
     await shard.postgres.ensure_database()
+    await shard.prepare_replicas(how.binaries, how.run_as)
+    for replica in shard.replicas:
+        await cluster.children.start_one(replica.spec(*how))
     await cluster.children.start_one(shard.pgbouncer.spec(*how))
     return shard
 

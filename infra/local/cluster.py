@@ -10,15 +10,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from domain.errors import OperatorError
-from infra.local import change_shards, pgbouncer, postgres
+from infra.local import change_shards, pgbouncer, postgres_server
 from infra.local.binaries import Binaries, find_binaries
 from infra.local.child import Announce, Child, ChildSpec
 from infra.local.cluster_file import ShardUrls
 from infra.local.control_server import Command, serve_control
 from infra.local.data_lock import hold_data
-from infra.local.identity import SHARD_COUNT_MAX, Identity, keep_identity, load_identity
+from infra.local.identity import REPLICA_COUNT_MAX, SHARD_COUNT_MAX, Identity, keep_identity, load_identity
 from infra.local.leftovers import end_leftovers
 from infra.local.ports import find_free_port, require_free
+from infra.local.replica import find_replica_directories
 from infra.local.run_as import find_run_as
 from infra.local.running import HowToRun, Running
 from infra.local.together import together
@@ -28,7 +29,7 @@ _OPEN_FILES = 8_192
 
 
 class LocalCluster:
-    """PostgreSQL shards, each with its PgBouncer, one Valkey, and whatever children are added to them.
+    """PostgreSQL shards, each with its PgBouncer and its replicas, one Valkey, and whatever children are added to them.
 
     `async with LocalCluster(data, shard_count=4).running() as cluster:` starts what is kept in `data` (or makes it)
     and stops all of it at the end, however the block ends. Shards are added and removed while it runs, by the methods
@@ -36,7 +37,13 @@ class LocalCluster:
     """
 
     def __init__(
-        self, data: Path, shard_count: int = 4, *, port: int | None = None, announce: Announce | None = None
+        self,
+        data: Path,
+        shard_count: int = 4,
+        *,
+        replica_count: int | None = None,
+        port: int | None = None,
+        announce: Announce | None = None,
     ) -> None:
         """Nothing is touched yet.
 
@@ -44,17 +51,21 @@ class LocalCluster:
             data: the directory that keeps everything; made if it is not there.
             shard_count: how many shards a new `data` is made with. If it holds some already, this is the number it was
                 made with or the number it holds now; all that it holds are started.
+            replica_count: how many replicas each shard has from now on; as many as before when not given.
             port: where the API is going to listen; a free one when not given.
             announce: gets a line a step, and loud ones when a child dies.
 
         Raises:
-            OperatorError: not a number of shards that can be started.
+            OperatorError: not a number of shards or replicas that can be started.
         """
         if not 1 <= shard_count <= SHARD_COUNT_MAX:
             raise OperatorError(f"SHARDS must be 1 .. {SHARD_COUNT_MAX}; got {shard_count}")
+        if replica_count is not None and not 0 <= replica_count <= REPLICA_COUNT_MAX:
+            raise OperatorError(f"REPLICAS must be 0 .. {REPLICA_COUNT_MAX}; got {replica_count}")
         self.data = data.absolute()
         self.announce: Announce = announce or (lambda line: None)
         self._shard_count = shard_count
+        self._replica_count = replica_count
         self._wanted_port = port
         self._up: Running | None = None
         # Held by whoever changes what the cluster is made of: shards come and go one after the other.
@@ -115,6 +126,8 @@ class LocalCluster:
             if self._wanted_port is not None:
                 require_free(self._wanted_port)
             how = self._how_to_run(binaries)
+            if self._replica_count is not None:
+                identity = identity.with_replicas(self._replica_count)
             identity = keep_identity(self.data, identity)
             port = self._wanted_port or find_free_port(identity.ports)
             self._up = up = Running(self.data, identity, port, how, self.announce)
@@ -157,6 +170,22 @@ class LocalCluster:
         async with self._changing:
             await change_shards.remove_shard(self._running, name)
 
+    async def restart(self, role: str) -> None:
+        """Start the children of a role anew, one after the other, each ready before the next is stopped.
+
+        Raises:
+            OperatorError: the cluster does not run, or there are none; or one did not start again, which is left so
+                until this is called again.
+        """
+        async with self._changing:
+            children = [child for child in self._running.children if child.spec.role == role]
+            if not children:
+                raise OperatorError(f"there is no {role} process to restart")
+            for child in children:
+                self.announce(f"restarting {child.spec.name}")
+                await child.stop()
+                await child.start()
+
     @property
     def _running(self) -> Running:
         if self._up is None:
@@ -167,7 +196,7 @@ class LocalCluster:
         logs = self.data / "logs"
         logs.mkdir(mode=0o700, exist_ok=True)
         programs = [binaries.postgres_bin / "postgres", binaries.pgbouncer, binaries.valkey_server]
-        run_as = find_run_as(self.data, [*programs, postgres.COMMON_CONFIG, pgbouncer.COMMON_CONFIG])
+        run_as = find_run_as(self.data, [*programs, postgres_server.COMMON_CONFIG, pgbouncer.COMMON_CONFIG])
         return HowToRun(binaries, run_as, logs)
 
     async def _start(self, up: Running) -> None:
@@ -177,8 +206,15 @@ class LocalCluster:
         await together(shard.postgres.prepare(how.binaries, how.run_as) for shard in up.shards)
         await self.add([up.valkey.spec(*how), *(shard.postgres.spec(*how) for shard in up.shards)])
         await together(shard.postgres.ensure_database() for shard in up.shards)
+        await self._start_replicas(up)
         self.announce(f"starting {len(up.shards)} PgBouncers")
         await self.add([shard.pgbouncer.spec(*how) for shard in up.shards])
+
+    async def _start_replicas(self, up: Running) -> None:
+        if up.identity.replica_count:
+            self.announce(f"starting {len(up.shards) * up.identity.replica_count} replicas")
+        await together(shard.prepare_replicas(up.how.binaries, up.how.run_as) for shard in up.shards)
+        await self.add([replica.spec(*up.how) for shard in up.shards for replica in shard.replicas])
 
     async def _stop(self, up: Running) -> None:
         up.control = None
@@ -194,10 +230,12 @@ class LocalCluster:
         async def add(name: str) -> dict[str, str]:
             return asdict(await self.add_shard(name))
 
-        return {"add_shard": add, "remove_shard": self.remove_shard}
+        return {"add_shard": add, "remove_shard": self.remove_shard, "restart": self.restart}
 
     def _end_leftovers(self, identity: Identity) -> None:
-        pgdatas = [self.data / name / "postgres" for name in identity.directories]
+        homes = [self.data / name for name in identity.directories]
+        homes += [directory for home in homes for directory in find_replica_directories(home)]
+        pgdatas = [home / "postgres" for home in homes]
         for record in end_leftovers(self.data / "processes.json", pgdatas):
             self.announce(f"ended {record.name} (pid {record.pid}), left behind by a supervisor that was killed")
 

@@ -15,11 +15,12 @@ from infra.local.processes import ProcessRecord
 
 @dataclass(frozen=True, slots=True)
 class ShardUrls:
-    """Where a shard is reached: through its PgBouncer, and directly."""
+    """Where a shard is reached: through its PgBouncer, and directly; and where its replicas are."""
 
     name: str
     url: str
     direct_url: str
+    replicas: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ def write_cluster_file(
             "graphql_url": f"{url}/graphql",
             "server_key": identity.server_key,
             "admin_key": identity.admin_key,
+            "token_secret": identity.token_secret,
             "redis_url": redis_url,
             "shards": [asdict(shard) for shard in shards],
             "control": asdict(control) if control else None,

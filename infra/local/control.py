@@ -1,4 +1,4 @@
-"""Asking the supervisor of a local cluster, which is another process, to add or remove a shard."""
+"""Asking the supervisor of a local cluster, which is another process, to add or remove a shard, or to restart parts."""
 
 from __future__ import annotations
 
@@ -37,6 +37,15 @@ async def remove_local_shard(data: Path, name: str) -> None:
         OperatorError: the cluster does not run, or what it said against it, such as that there is no such shard.
     """
     await _ask(data, "remove_shard", name)
+
+
+async def restart_local(data: Path, role: str) -> None:
+    """Let the running cluster of `data` start its processes of a role anew, one after the other.
+
+    Raises:
+        OperatorError: the cluster does not run, or what it said against it.
+    """
+    await _ask(data, "restart", role)
 
 
 async def _ask(data: Path, command: str, name: str) -> Any:

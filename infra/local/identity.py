@@ -13,6 +13,7 @@ from infra.local.files import read_json, write_private_json
 from infra.local.ports import find_free_port, is_free
 
 SHARD_COUNT_MAX = 64
+REPLICA_COUNT_MAX = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +23,19 @@ class ShardPorts:
     name: str
     postgres: int = 0
     pgbouncer: int = 0
+    replicas: tuple[int, ...] = ()
+
+    @property
+    def all(self) -> tuple[int, ...]:
+        """Every port of the shard."""
+        return (self.postgres, self.pgbouncer, *self.replicas)
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Kept in `DATA/identity.json`, readable by its owner alone.
 
+    `shard_password` is that of the role that owns the shards' tables, `service_password` that of the service's role.
     `made_with` is the number of shards that DATA was made with; `shards` are those it has now. `unfinished` names
     shards whose adding or removing began and did not end: nothing of them is worth anything, and nothing of them is
     started. A name leaves it when the same command is given again.
@@ -37,7 +45,9 @@ class Identity:
     admin_key: str
     superuser_password: str
     shard_password: str
+    service_password: str
     redis_password: str
+    token_secret: str
     made_with: int
     shards: tuple[ShardPorts, ...]
     unfinished: tuple[str, ...] = ()
@@ -46,12 +56,25 @@ class Identity:
     @property
     def ports(self) -> set[int]:
         """All ports it uses."""
-        return {self.redis_port, *(port for shard in self.shards for port in (shard.postgres, shard.pgbouncer))}
+        return {self.redis_port, *(port for shard in self.shards for port in shard.all)}
+
+    @property
+    def replica_count(self) -> int:
+        """How many replicas each shard has."""
+        return max((len(shard.replicas) for shard in self.shards), default=0)
 
     @property
     def directories(self) -> list[str]:
         """The names of all shards that may have files or processes, the unfinished ones too."""
         return [*(shard.name for shard in self.shards), *self.unfinished]
+
+    def with_replicas(self, count: int) -> Identity:
+        """The same with so many replicas of each shard; those that there are keep their ports."""
+
+        def resized(ports: tuple[int, ...]) -> tuple[int, ...]:
+            return (*ports, *[0] * count)[:count]
+
+        return replace(self, shards=tuple(replace(shard, replicas=resized(shard.replicas)) for shard in self.shards))
 
     def with_unfinished(self, name: str) -> Identity:
         """The same, but the shard of this name is being added or removed."""
@@ -98,7 +121,15 @@ def keep_identity(data: Path, identity: Identity) -> Identity:
         taken.add(port)
         return port
 
-    shards = tuple(ShardPorts(s.name, keep_or_find(s.postgres), keep_or_find(s.pgbouncer)) for s in identity.shards)
+    shards = tuple(
+        ShardPorts(
+            s.name,
+            keep_or_find(s.postgres),
+            keep_or_find(s.pgbouncer),
+            tuple(map(keep_or_find, s.replicas)),
+        )
+        for s in identity.shards
+    )
     kept = replace(identity, shards=shards, redis_port=keep_or_find(identity.redis_port))
     save_identity(data, kept)
     return kept
@@ -109,14 +140,17 @@ def save_identity(data: Path, identity: Identity) -> None:
     write_private_json(_path(data), asdict(identity))
 
 
-def choose_ports(name: str, taken: Set[int]) -> ShardPorts:
-    """Two free ports for a new shard, none of them in `taken`.
+def choose_ports(name: str, taken: Set[int], replica_count: int) -> ShardPorts:
+    """Free ports for a new shard with so many replicas, none of them in `taken`.
 
     Raises:
-        OperatorError: there are none.
+        OperatorError: there are not so many.
     """
-    postgres = find_free_port(set(taken))
-    return ShardPorts(name, postgres, find_free_port({*taken, postgres}))
+    ports: list[int] = []
+    for _ in range(2 + replica_count):
+        ports.append(find_free_port({*taken, *ports}))
+    postgres, pgbouncer, *replicas = ports
+    return ShardPorts(name, postgres, pgbouncer, tuple(replicas))
 
 
 def names_in_words(shards: Sequence[ShardPorts]) -> str:
@@ -131,22 +165,36 @@ def _path(data: Path) -> Path:
 def _read(kept: dict[str, Any]) -> Identity:
     # Before shards were added and removed they had no names of their own, and their number never changed.
     shards = tuple(
-        ShardPorts(**{"name": f"shard{number}"} | ports) for number, ports in enumerate(kept["shards"], start=1)
+        ShardPorts(**{"name": f"shard{number}"} | ports | {"replicas": tuple(ports.get("replicas", ()))})
+        for number, ports in enumerate(kept["shards"], start=1)
     )
     unfinished = tuple(kept.get("unfinished", ()))
-    return Identity(**{"made_with": len(shards)} | kept | {"shards": shards, "unfinished": unfinished})
+    # Before the service had a role of its own it had no password either, and before there were players' tokens no
+    # secret for these.
+    added: dict[str, Any] = {
+        "made_with": len(shards),
+        "service_password": _make_password(),
+        "token_secret": secrets.token_urlsafe(32),
+    }
+    return Identity(**added | kept | {"shards": shards, "unfinished": unfinished})
 
 
 def _make(shard_count: int) -> Identity:
     return Identity(
         server_key=secrets.token_urlsafe(24),
         admin_key=secrets.token_urlsafe(24),
-        superuser_password=secrets.token_hex(16),
-        shard_password=secrets.token_hex(16),
-        redis_password=secrets.token_hex(16),
+        superuser_password=_make_password(),
+        shard_password=_make_password(),
+        service_password=_make_password(),
+        redis_password=_make_password(),
+        token_secret=secrets.token_urlsafe(32),
         made_with=shard_count,
         shards=tuple(ShardPorts(f"shard{number}") for number in range(1, shard_count + 1)),
     )
+
+
+def _make_password() -> str:
+    return secrets.token_hex(16)
 
 
 def _refusal(data: Path, identity: Identity, shard_count: int) -> str:

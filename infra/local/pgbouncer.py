@@ -12,7 +12,7 @@ from infra.local.child import ChildSpec
 from infra.local.files import write_private
 from infra.local.identity import Identity, ShardPorts
 from infra.local.ports import HOST
-from infra.local.postgres import DATABASE, ROLE, PostgresShard
+from infra.local.postgres import DATABASE, SERVICE_ROLE, PostgresShard
 from infra.local.run_as import RunAs
 
 COMMON_CONFIG = Path(__file__).parents[1] / "pgbouncer" / "pgbouncer.ini"
@@ -31,19 +31,19 @@ class PgBouncer:
         self.name = f"{postgres.name}-pgbouncer"
         self.port = ports.pgbouncer
         self._postgres = postgres
-        self._password = identity.shard_password
+        self._password = identity.service_password
 
     @property
     def url(self) -> str:
         """The address that all traffic to the shard takes."""
-        return f"postgresql://{ROLE}:{self._password}@{HOST}:{self.port}/{DATABASE}"
+        return f"postgresql://{SERVICE_ROLE}:{self._password}@{HOST}:{self.port}/{DATABASE}"
 
     def spec(self, binaries: Binaries, run_as: RunAs, logs: Path) -> ChildSpec:
         """How it runs; writes its configuration."""
         version = pgbouncer_version(binaries.pgbouncer)
         config, users = self._postgres.home / "pgbouncer.ini", self._postgres.home / "users.txt"
         # The password in plain text, in a file of the server user alone: PgBouncer logs in at Postgres with it.
-        for path, text in ((users, f'"{ROLE}" "{self._password}"\n'), (config, self._config(users, version))):
+        for path, text in ((users, f'"{SERVICE_ROLE}" "{self._password}"\n'), (config, self._config(users, version))):
             write_private(path, text)
             run_as.own(path)
         stop = signal.SIGQUIT if version >= _SIGTERM_WAITS else signal.SIGTERM

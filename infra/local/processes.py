@@ -69,7 +69,7 @@ def end_all(records: list[ProcessRecord], patience_seconds: float) -> list[Proce
     running = [record for record in records if is_running(record)]
     for record in running:
         # To PostgreSQL SIGINT says: shut down fast, do not wait for the clients.
-        _send(record, signal.SIGINT if record.role == "postgres" else signal.SIGTERM)
+        _send(record, signal.SIGINT if record.role in ("postgres", "replica") else signal.SIGTERM)
     if not _all_gone(running, patience_seconds):
         for record in running:
             _send(record, signal.SIGKILL)

@@ -9,7 +9,7 @@ from domain.errors import OperatorError
 _RULE = re.compile(r"[a-z][a-z0-9_-]{0,30}")
 # A shard's files are in `DATA/<name>`, its processes are told apart by its name.
 _TAKEN = frozenset({"control", "lock", "logs", "supervisor", "tmp", "valkey"})
-_PGBOUNCER_ENDING = "-pgbouncer"
+_TAKEN_ENDING = re.compile(r"-(pgbouncer|replica\d+)$")
 
 
 def require_shard_name(name: str) -> None:
@@ -22,5 +22,5 @@ def require_shard_name(name: str) -> None:
         raise OperatorError(
             f"a shard's name is a letter and at most 30 more of a-z, 0-9, _ and -, all in lower case; got {name!r}"
         )
-    if name in _TAKEN or name.endswith(_PGBOUNCER_ENDING):
+    if name in _TAKEN or _TAKEN_ENDING.search(name):
         raise OperatorError(f"a shard cannot be called {name}: the cluster uses that name for itself")

@@ -14,7 +14,7 @@ from sharding.shardmap import ShardMap
 
 MAJOR_MIN = 15
 # The slots and senders of one move: one to follow, and one for each table that is copied.
-_SLOTS_A_MOVE = 5
+SLOTS_A_MOVE = 5
 # A table that is written anew is larger than its rows were where they came from: free space for updates, and WAL.
 _ROOM_FACTOR = 1.3
 
@@ -28,15 +28,15 @@ def why_unfit(name: str, facts: ServerFacts) -> list[str]:
         reasons.append(
             f"Shard {name} has wal_level = {facts.wal_level}; moves need `wal_level = logical` and a restart of it."
         )
-    if facts.slots_max - facts.slots_used < _SLOTS_A_MOVE:
+    if facts.slots_max - facts.slots_used < SLOTS_A_MOVE:
         reasons.append(
             f"Shard {name} has {facts.slots_max - facts.slots_used} replication slots free and a move takes "
-            f"{_SLOTS_A_MOVE}; set max_replication_slots to {facts.slots_used + _SLOTS_A_MOVE} or more."
+            f"{SLOTS_A_MOVE}; set max_replication_slots to {facts.slots_used + SLOTS_A_MOVE} or more."
         )
-    if facts.senders_max - facts.senders_used < _SLOTS_A_MOVE:
+    if facts.senders_max - facts.senders_used < SLOTS_A_MOVE:
         reasons.append(
             f"Shard {name} has {facts.senders_max - facts.senders_used} WAL senders free and a move takes "
-            f"{_SLOTS_A_MOVE}; set max_wal_senders to {facts.senders_used + _SLOTS_A_MOVE} or more."
+            f"{SLOTS_A_MOVE}; set max_wal_senders to {facts.senders_used + SLOTS_A_MOVE} or more."
         )
     if facts.workers_max < 2:
         reasons.append(f"Shard {name} has max_logical_replication_workers = {facts.workers_max}; set it to 4 or more.")

@@ -19,8 +19,10 @@ from db.move_records import enter_phase, note_pause, note_rows, read_moves, set_
 from db.ownership import read_ownership
 from db.postgres import Postgres
 from db.replication import read_copied
+from domain import tracing
 from domain.errors import OperatorError, Unavailable
 from domain.move import ENDED, NEXT, Move, Phase, Wish
+from domain.resilience.backoff import MOVE
 from sharding.reshard.compare import describe_differences
 from sharding.reshard.fleet import Fleet, FleetLocks
 from sharding.reshard.switch import PAUSE_MS_MAX, NotNow, Refused, Switch, Switched
@@ -32,7 +34,6 @@ _POLL_S = 0.1
 _PAUSED_POLL_S = 0.5
 # A shard that went away is waited for; after so long without any step forward the mover ends and says so.
 _PATIENCE_S = 120.0
-_REST_S_MIN, _REST_S_MAX = 0.1, 2.0
 # A copy that failed so often while one mover watched is not a matter of a shard that was started anew.
 _FAILURES_MAX = 5
 # A copy of which nothing more has arrived for so long never gets on by itself.
@@ -47,7 +48,7 @@ _GROUP_FIRST, _GROUP_MAX = 8, 64
 _COMPARED_S_MAX = 60.0
 # So often in a row a group is let go and tried again before a person has to look.
 _TRIES_MAX = 200
-_RETRY_REST_S = 0.05
+_RETRY_REST_S, _RETRY_REST_S_MAX = 0.05, 2.0
 
 Answer = TypeVar("Answer")
 # Told what goes on: the move, and a line for people.
@@ -210,7 +211,14 @@ class Mover:
                 await note_rows(source, move.move_id, switch.rows)
                 compare_at = time.monotonic() + _COMPARED_S_MAX
             group = rest[:size]
-            verdict = await switch.attempt(group, rest)
+            attributes: tracing.Attributes = {
+                "shardboard.source": move.source,
+                "shardboard.target": move.target,
+                "shardboard.buckets": len(group),
+            }
+            with tracing.step("switch buckets", attributes) as step:
+                verdict = await switch.attempt(group, rest)
+                step.set("shardboard.verdict", type(verdict).__name__)
             pause_ms_max = max(pause_ms_max, getattr(verdict, "pause_ms", 0.0))
             await note_pause(source, move.move_id, pause_ms_max)
             match verdict:
@@ -228,7 +236,7 @@ class Mover:
                             f"The move of {move} cannot be switched: {reason}. {move.source} owns what is left of it. "
                             "`shardboard shards resume` tries again, `shardboard shards abort` takes it back."
                         )
-                    await asyncio.sleep(min(_RETRY_REST_S * tries, _REST_S_MAX))
+                    await asyncio.sleep(min(_RETRY_REST_S * tries, _RETRY_REST_S_MAX))
                 case Refused(differences):
                     raise OperatorError(
                         f"The move of {move} is refused: source and target do not hold the same. "
@@ -287,7 +295,7 @@ class Mover:
     async def _surely(self, step: Callable[[], Awaitable[Answer]], move: Move | None = None) -> Answer:
         """Do a step again while a shard is away; each may be done twice."""
         failing_since: float | None = None
-        rest_s = _REST_S_MIN
+        rests = MOVE.rests()
         while True:
             try:
                 return await step()
@@ -298,8 +306,7 @@ class Mover:
                     raise
                 if move is not None:
                     self._report(move, f"waiting: {error}")
-            await asyncio.sleep(rest_s)
-            rest_s = min(2 * rest_s, _REST_S_MAX)
+            await asyncio.sleep(next(rests))
 
     def _ends(self, move: Move) -> tuple[Postgres, Postgres]:
         return self._fleet.postgres(move.source), self._fleet.postgres(move.target)

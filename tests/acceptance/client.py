@@ -31,11 +31,21 @@ SUBMIT_MANY = f"""
 
 
 class Api:
-    """One API process, spoken to over HTTP."""
+    """One API process, spoken to over HTTP.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        credential: a key or a player's token, sent with every request; None for somebody without one.
+    """
+
+    def __init__(self, url: str, credential: str | None) -> None:
         self.url = url
-        self.http = httpx.AsyncClient(base_url=url, timeout=20, limits=httpx.Limits(max_connections=100))
+        self.credential = credential
+        self.http = httpx.AsyncClient(
+            base_url=url,
+            timeout=20,
+            limits=httpx.Limits(max_connections=100),
+            headers={"authorization": f"Bearer {credential}"} if credential else {},
+        )
 
     async def send(self, query: str, variables: dict[str, Any] | None = None, **fields: Any) -> dict[str, Any]:
         """The whole answer to an operation."""
@@ -87,3 +97,10 @@ async def _stored_on(direct_url: str) -> list[str]:
     finally:
         await connection.close()
     return [row[0] for row in rows]
+
+
+def without_ids(answer: Any) -> Any:
+    """An answer, or its errors, without the ids of requests, of which each error must have one."""
+    for error in answer if isinstance(answer, list) else answer["errors"]:
+        assert error["extensions"].pop("id")
+    return answer

@@ -3,12 +3,15 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from db.schema import needed_revision, newest_revision
 from infra.local.cluster import LocalCluster
 from tests.acceptance.client import SUBMIT, Api
 from tests.factories import users_of_shard
 from tests.waiting import until
 
 CONNECTED = {f"shard{n}": "connected" for n in (1, 2, 3, 4)}
+SCHEMAS = {f"shard{n}": newest_revision() for n in (1, 2, 3, 4)}
+SCHEMA = {"state": "current", "needed": needed_revision(), "known": newest_revision(), "shards": SCHEMAS}
 
 
 async def health(api: Api) -> tuple[int, dict[str, Any]]:
@@ -26,7 +29,7 @@ async def healthy(api: Api) -> bool:
 async def test_all_parts_answer(api: Api) -> None:
     assert await health(api) == (
         200,
-        {"status": "healthy", "database": "connected", "redis": "connected", "shards": CONNECTED},
+        {"status": "healthy", "database": "connected", "redis": "connected", "shards": CONNECTED, "schema": SCHEMA},
     )
 
 
@@ -42,6 +45,7 @@ async def test_without_a_shard_its_own_players_alone_cannot_write(api: Api, clea
                 "database": "degraded",
                 "redis": "connected",
                 "shards": CONNECTED | {"shard2": "disconnected"},
+                "schema": SCHEMA | {"shards": SCHEMAS | {"shard2": None}},
             },
         )
         code, message = await api.refused(SUBMIT, {"input": {"userId": str(away), "username": "a", "score": 1}})
@@ -67,7 +71,13 @@ async def test_without_redis_sessions_are_recorded_and_ranks_come_from_the_shard
     try:
         assert await health(api) == (
             200,
-            {"status": "degraded", "database": "connected", "redis": "disconnected", "shards": CONNECTED},
+            {
+                "status": "degraded",
+                "database": "connected",
+                "redis": "disconnected",
+                "shards": CONNECTED,
+                "schema": SCHEMA,
+            },
         )
         standing = (await api.submit(userId="2", username="b", score=5))["standing"]
         assert (standing["rank"], standing["totalScore"], standing["percentile"]) == (2, 5, 50.0)

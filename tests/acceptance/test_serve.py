@@ -39,7 +39,7 @@ async def test_a_request_under_way_is_answered_before_the_process_ends(clean: Lo
     port = find_free_port({clean.port})
     child = Child(serve_spec(clean, "api-stopped", port), print, lambda: None)
     await child.start()
-    api = Api(f"http://127.0.0.1:{port}")
+    api = Api(f"http://127.0.0.1:{port}", clean.identity.server_key)
     (user_id,) = users_of_shard(1, 1)
     await api.submit(userId=str(user_id), username="Ada", score=1)
     locker = await asyncpg.connect(clean.shards[0].direct_url)

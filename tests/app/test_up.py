@@ -45,6 +45,11 @@ class Up:
         described: dict[str, Any] = json.loads((self.data / "cluster.json").read_text())
         return described
 
+    def client(self) -> httpx.AsyncClient:
+        """A client with the server key."""
+        headers = {"authorization": f"Bearer {self.described()['server_key']}"}
+        return httpx.AsyncClient(base_url=self.url, headers=headers)
+
     def pids(self, role: str) -> set[int]:
         return {process["pid"] for process in self.described()["processes"] if process["role"] == role}
 
@@ -96,8 +101,8 @@ async def test_it_prints_a_curl_that_works_and_stops_without_a_trace(tmp_path: P
             "migrating the shards",
             "starting 2 API processes",
         ]
-        assert f"  API        {running.url}/graphql" in running.greeting
-        curl = shlex.split("\n".join(running.greeting[-2:]).replace("\\\n", ""))
+        assert f"  API        {running.url}/graphql, and as REST {running.url}/api/" in running.greeting
+        curl = shlex.split("\n".join(running.greeting[-3:]).replace("\\\n", ""))
         asked = await asyncio.create_subprocess_exec(*curl, stdout=asyncio.subprocess.PIPE)
         answer = json.loads((await asked.communicate())[0])
         assert answer == {"data": {"submitScore": {"standing": {"rank": 1, "totalScore": 1200}}}}
@@ -121,12 +126,13 @@ async def test_it_prints_a_curl_that_works_and_stops_without_a_trace(tmp_path: P
 def test_it_says_where_the_board_is_or_how_to_get_it() -> None:
     assert describe_addresses("http://127.0.0.1:8000", built=True).splitlines() == [
         "  Board      http://127.0.0.1:8000/",
-        "  API        http://127.0.0.1:8000/graphql",
+        "  API        http://127.0.0.1:8000/graphql, and as REST http://127.0.0.1:8000/api/",
         "  GraphiQL   http://127.0.0.1:8000/graphql (in a browser)",
+        "  REST docs  http://127.0.0.1:8000/docs (in a browser)",
     ]
     assert describe_addresses("http://127.0.0.1:8000", built=False).splitlines() == [
-        "  API        http://127.0.0.1:8000/graphql",
-        "  Board      not built; `make web` builds it, and GraphiQL",
+        "  API        http://127.0.0.1:8000/graphql, and as REST http://127.0.0.1:8000/api/",
+        "  Board      not built; `make web` builds it, GraphiQL and /docs",
     ]
 
 
@@ -148,7 +154,7 @@ async def test_after_a_kill_of_everything_each_acknowledged_score_is_there(tmp_p
     submit = 'mutation ($user: ID!) { submitScore(input: {userId: $user, username: "p", score: 1}) { duplicate } }'
     async with up(tmp_path / "data") as running:
         family = psutil.Process(running.process.pid).children(recursive=True)
-        async with httpx.AsyncClient(base_url=running.url) as client:
+        async with running.client() as client:
             for number in range(40):
                 answer = await client.post("/graphql", json={"query": submit, "variables": {"user": str(number)}})
                 assert answer.json() == {"data": {"submitScore": {"duplicate": False}}}
@@ -157,11 +163,11 @@ async def test_after_a_kill_of_everything_each_acknowledged_score_is_there(tmp_p
                 process.kill()
         await running.process.wait()
 
-    async with up(tmp_path / "data") as running, httpx.AsyncClient() as client:
+    async with up(tmp_path / "data") as running, running.client() as client:
         query = {"query": "{ leaderboard(first: 1) { totalCount nodes { totalScore } } }"}
 
         async def has_all() -> bool:
-            answer = (await client.post(f"{running.url}/graphql", json=query)).json()
+            answer = (await client.post("/graphql", json=query)).json()
             return bool(
                 answer["data"] and answer["data"]["leaderboard"] == {"totalCount": 40, "nodes": [{"totalScore": 1}]}
             )

@@ -38,6 +38,7 @@ def dist(tmp_path: Path) -> Path:
     (dist / ".made-from").write_text("a hash")
     (dist / "index.html").write_text("<title>board</title>")
     (dist / "graphiql.html").write_text("<title>graphiql</title>")
+    (dist / "docs.html").write_text("<title>docs</title>")
     (dist / "favicon.svg").write_text("<svg/>")
     (dist / "assets" / "board-1a2b.js").write_bytes(SCRIPT)
     (dist / "assets" / "board-1a2b.js.gz").write_bytes(gzip.compress(SCRIPT))
@@ -48,7 +49,7 @@ def dist(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def client(dist: Path) -> AsyncIterator[httpx.AsyncClient]:
-    web = httpx.ASGITransport(Web(submit=True, graphiql=True, directory=dist))
+    web = httpx.ASGITransport(Web(key=None, graphiql=True, directory=dist))
     async with httpx.AsyncClient(transport=web, base_url="http://board", headers={"accept-encoding": ""}) as client:
         yield client
 
@@ -65,6 +66,23 @@ async def test_the_board(client: httpx.AsyncClient, path: str, accept: str) -> N
     assert set(answer.headers["content-security-policy"].split("; ")) == POLICY
 
 
+async def test_the_rest_api_is_described_where_that_is_wanted(client: httpx.AsyncClient, dist: Path) -> None:
+    for path in ("/docs", "/openapi.json", "/docs.html"):
+        assert (await client.get(path)).status_code == 404
+    web = httpx.ASGITransport(Web(key=None, graphiql=True, openapi=b"{}", directory=dist))
+    async with httpx.AsyncClient(transport=web, base_url="http://board") as described:
+        page = await described.get("/docs")
+        assert (page.status_code, page.text) == (200, "<title>docs</title>")
+        policy = page.headers["content-security-policy"]
+        assert {"default-src 'none'", "script-src 'self'", "connect-src 'self'"} <= set(policy.split("; "))
+        assert "unsafe" not in policy
+        document = await described.get("/openapi.json")
+        assert (document.status_code, document.content) == (200, b"{}")
+        assert document.headers["content-type"] == "application/json"
+        kept = await described.get("/openapi.json", headers={"if-none-match": document.headers["etag"]})
+        assert (kept.status_code, kept.content) == (304, b"")
+
+
 @pytest.mark.parametrize("accept", [BROWSER, "*/*"])
 async def test_what_is_not_there_says_what_is(client: httpx.AsyncClient, accept: str) -> None:
     answer = await client.get("/leaderboard", headers={"accept": accept})
@@ -72,7 +90,7 @@ async def test_what_is_not_there_says_what_is(client: httpx.AsyncClient, accept:
     assert answer.headers["content-type"] == "text/plain; charset=utf-8"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.text == (
-        "There is nothing here. The board is at /, the API at /graphql, the service's health at /health.\n"
+        "There is nothing here. The board is at /, the API at /graphql and /api/, the service's health at /health.\n"
     )
 
 
@@ -179,19 +197,90 @@ async def test_other_methods_are_refused(client: httpx.AsyncClient, method: str)
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
-@pytest.mark.parametrize("submit", [True, False])
-@pytest.mark.parametrize("graphiql", [True, False])
-async def test_the_settings(dist: Path, submit: bool, graphiql: bool) -> None:
-    web = httpx.ASGITransport(Web(submit=submit, graphiql=graphiql, directory=dist))
+KEY = "a key of this set-up"
+READER = {"submit": False, "graphiql": True}
+OWN_PAGE = READER | {"submit": True, "key": KEY}
+
+
+async def read_settings(
+    dist: Path,
+    headers: dict[str, str] | None = None,
+    *,
+    key: str | None = KEY,
+    peer: str = "127.0.0.1",
+    graphiql: bool = True,
+) -> httpx.Response:
+    """What `/settings.json` answers to a request of `peer`."""
+    web = httpx.ASGITransport(Web(key=key, graphiql=graphiql, directory=dist), client=(peer, 50_000))
+    sent = {"host": "127.0.0.1:8000"} | (headers or {})
     async with httpx.AsyncClient(transport=web, base_url="http://board") as client:
-        answer = await client.get("/settings.json")
-    assert answer.json() == {"submit": submit, "graphiql": graphiql}
+        answer = await client.get("/settings.json", headers=sent)
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+    return answer
+
+
+@pytest.mark.parametrize("graphiql", [True, False])
+async def test_the_settings_of_a_real_deployment(dist: Path, graphiql: bool) -> None:
+    answer = await read_settings(dist, key=None, graphiql=graphiql)
+    assert answer.json() == {"submit": False, "graphiql": graphiql}
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:8000", "LOCALHOST:1", "127.0.0.1", "127.0.0.1:8000", "[::1]:80"]
+)
+@pytest.mark.parametrize("peer", ["127.0.0.1", "127.3.2.1", "::1", "::ffff:127.0.0.1"])
+@pytest.mark.parametrize("fetch", [{}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}])
+async def test_a_page_of_this_machine_gets_the_key(dist: Path, host: str, peer: str, fetch: dict[str, str]) -> None:
+    assert (await read_settings(dist, {"host": host} | fetch, peer=peer)).json() == OWN_PAGE
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "rebound.example:8000",
+        "127.0.0.1.example",
+        "localhost.example:8000",
+        "example@localhost",
+        "localhost:8000.example",
+        "localhost:",
+        "[::1",
+        "192.0.2.1:8000",
+        "board",
+        "",
+    ],
+)
+async def test_a_page_of_another_name_gets_no_key(dist: Path, host: str) -> None:
+    # Its name may lead to this very machine.
+    assert (await read_settings(dist, {"host": host})).json() == READER
+
+
+@pytest.mark.parametrize("peer", ["192.0.2.1", "10.0.0.1", "2001:db8::1", "::ffff:192.0.2.1", ""])
+async def test_another_machine_gets_no_key(dist: Path, peer: str) -> None:
+    assert (await read_settings(dist, peer=peer)).json() == READER
+
+
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "something new"])
+async def test_a_page_of_another_origin_gets_no_key(dist: Path, site: str) -> None:
+    assert (await read_settings(dist, {"sec-fetch-site": site})).json() == READER
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("x-forwarded-for", "127.0.0.1"),
+        ("forwarded", "for=192.0.2.1"),
+        ("x-real-ip", "192.0.2.1"),
+        ("via", "1.1 proxy"),
+    ],
+)
+async def test_who_comes_through_a_proxy_of_this_machine_gets_no_key(dist: Path, header: str, value: str) -> None:
+    assert (await read_settings(dist, {header: value})).json() == READER
 
 
 async def test_without_a_build_the_page_says_how_to_get_one(tmp_path: Path) -> None:
-    web = httpx.ASGITransport(Web(submit=False, graphiql=True, directory=tmp_path / "dist"))
+    web = httpx.ASGITransport(Web(key=None, graphiql=True, directory=tmp_path / "dist"))
     async with httpx.AsyncClient(transport=web, base_url="http://board") as client:
         answer = await client.get("/", headers={"accept": BROWSER})
         settings = await client.get("/settings.json")

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from graphql import build_schema, parse, validate
 
 from benchmarks.goals import judge_watchers
+from benchmarks.watchers.crowd import Crowd, CrowdError
 from benchmarks.watchers.frames import PING, TEXT, frame, split
 from benchmarks.watchers.measure import CROWDS, Watched, make_queries
+from infra.local.cluster import LocalCluster
 from tests.deploy.serving import ROOT
+from tests.deploy.serving import served as served_api
 
 
 def served(kind: int, payload: bytes) -> bytes:
@@ -54,3 +59,17 @@ def test_a_crowd_is_judged_by_its_slowest_its_memory_and_what_it_missed() -> Non
     bad = Watched(10_000, 1, 8, 100.0, 500.0, 900.0, 200.0, 45.0, 1)
     assert [goal.met for goal in judge_watchers("10,000", good)] == [True, True, True]
     assert [goal.met for goal in judge_watchers("10,000", bad)] == [False, False, False]
+
+
+async def test_a_crowd_watches_with_its_key(clean: LocalCluster) -> None:
+    # Nobody without one may watch at all.
+    async with served_api(clean, environment={"SHARDBOARD_READS_OPEN": "false"}) as api:
+        endpoint = ("127.0.0.1", api.port)
+
+        def watch(key: str) -> None:
+            with Crowd(endpoint, make_queries(3), 5, key):
+                pass  # entered once each of them was shown the top
+
+        await asyncio.to_thread(watch, api.key)
+        with pytest.raises(CrowdError, match="Forbidden"):
+            await asyncio.to_thread(watch, "a key that is none")

@@ -33,7 +33,7 @@ class Chain:
             sessions: all of the player's, in the order of their games.
         """
         ordered = list(sessions)
-        sent = [history.submissions.get(session.id) for session in ordered]
+        sent = [history.sent(session.id, session.user_id) for session in ordered]
         self.ids: list[UUID] = [session.id for session in ordered]
         self.totals = [0, *(session.total_after for session in ordered)]
         # Ascending both: when so many games could be counted first, and when they had to be.

@@ -20,6 +20,7 @@ MENDED_S = 5.0
 KEPT_S = 5.5
 # Of all submissions, and of all questions, the ranks of so many are counted after.
 _RANKS_COUNTED = 2_000
+_CROSSED_S = 15.0
 
 
 def check_reads(history: History, chains: Mapping[int, Chain]) -> list[Violation]:
@@ -100,10 +101,7 @@ def _check_page(read: Read) -> Iterator[Violation]:
 
 
 def _check_watches(history: History) -> Iterator[Violation]:
-    """On one connection the sequence never goes back, and neither does anybody's number of games.
-
-    But right after Redis was away: meanwhile the shards are asked, and it lacks what they told until it is mended.
-    """
+    """On one connection the sequence never goes back, and neither does anybody's number of games, whatever was away."""
     last: dict[int, Read] = {}
     games: dict[tuple[int, int], int] = {}
     for read in history.reads:
@@ -115,9 +113,7 @@ def _check_watches(history: History) -> Iterator[Violation]:
         last[read.connection] = read
         for seen in read.seen:
             key = (read.connection, seen.user_id)
-            if seen.games < games.get(key, 0) and not history.outages_in(
-                read.ended_at - MENDED_S, read.ended_at, "valkey"
-            ):
+            if seen.games < games.get(key, 0):
                 yield Violation("watch", f"{seen} came after {games[key]} games in {_named(read)}", seen.user_id)
             games[key] = seen.games
 
@@ -141,6 +137,8 @@ class _Everybody:
     """Between which totals each player was during a span of time, as numbers to count in."""
 
     def __init__(self, chains: Mapping[int, Chain], began_at: float, ended_at: float) -> None:
+        self._chains = chains
+        self._began_at = began_at
         self._bounds: dict[int, tuple[float, float]] = {}
         for user, chain in chains.items():
             span = chain.span(began_at, ended_at)
@@ -163,11 +161,28 @@ class _Everybody:
         least = 1 + len(self._lows) - bisect_right(self._lows, seen.total) - (low > seen.total)
         most = 1 + len(self._highs) - bisect_right(self._highs, seen.total) - (high > seen.total)
         if not least <= seen.rank <= most:
-            yield Violation("rank", f"{seen} by {where}: should be {_told(Span(least, most))}", seen.user_id)
+            what = f"{seen} by {where}: should be {_told(Span(least, most))}; shortly before it passed by "
+            yield Violation("rank", f"{what}{self._crossed(seen.total)}", seen.user_id)
+
+    def _crossed(self, total: int) -> list[int]:
+        """Who was on the other side of a total shortly before: one of them may be the one who was counted wrongly."""
+        crossed = []
+        for user, (low, high) in self._bounds.items():
+            earlier, later = self._chains[user].totals_in(
+                self._chains[user].span(self._began_at - _CROSSED_S, self._began_at)
+            )
+            if earlier <= total < later and (low > total or high <= total):
+                crossed.append(user)
+        return crossed
 
 
 def _undisturbed(history: History, began_at: float, ended_at: float) -> bool:
-    return not history.outages_in(began_at - MENDED_S, ended_at, "postgres", "pgbouncer", "valkey", "api")
+    """Whether ranks have to be exact: nothing was away, or all of Redis was, so that the shards themselves told."""
+    if history.outages_in(began_at - MENDED_S, ended_at, "postgres", "pgbouncer"):
+        return False
+    if any(since <= began_at and ended_at <= until for since, until in history.dark):
+        return True
+    return not history.outages_in(began_at - MENDED_S, ended_at, "valkey", "api")
 
 
 def _named(read: Read) -> str:

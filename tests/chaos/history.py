@@ -10,10 +10,19 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 from uuid import UUID
 
+from sharding.placement import bucket_of
+
 UNAVAILABLE = "UNAVAILABLE"
+CONFLICT = "CONFLICT"
+BAD_USER_INPUT = "BAD_USER_INPUT"
 # What a client sees of a process that was killed, and of one that never answers.
 BROKEN = "BROKEN"
 TIMEOUT = "TIMEOUT"
+
+# A part that is back may be found out so late: connections to it are opened anew, the map is asked for again.
+FOUND_OUT_S = 3.0
+# Owners are looked at now and then only: whoever owned a bucket so shortly before or after may have owned it then.
+_OWNERS_S = 3.0
 
 
 class Answer(NamedTuple):
@@ -34,12 +43,16 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True)
 class Attempt:
-    """One time that a submission was sent; `outcome` is None while nothing came back."""
+    """One time that a submission was sent; `outcome` is None while nothing came back.
+
+    is_bulk: whether it was one of many in a request, which is answered when the last of them is.
+    """
 
     api: str
     began_at: float
     ended_at: float = float("inf")
     outcome: Answer | Failure | None = None
+    is_bulk: bool = False
 
     @property
     def answer(self) -> Answer | None:
@@ -67,9 +80,9 @@ class Submission:
         """When the first answer came; infinite for none."""
         return min((attempt.ended_at for attempt in self.attempts if attempt.answer), default=float("inf"))
 
-    def begin(self, api: str, now: float) -> Attempt:
+    def begin(self, api: str, now: float, *, is_bulk: bool = False) -> Attempt:
         """Note that it is sent now."""
-        attempt = Attempt(api, now)
+        attempt = Attempt(api, now, is_bulk=is_bulk)
         self.attempts.append(attempt)
         return attempt
 
@@ -129,16 +142,30 @@ class FailedRead:
 
 
 @dataclass(slots=True)
+class Misuse:
+    """An acknowledged submission's id, sent on purpose with other content: for another player, or another score."""
+
+    id: UUID
+    user_id: int
+    score: int
+    attempt: Attempt
+
+
+@dataclass(slots=True)
 class Outage:
-    """A part that was killed: from then until it was ready again.
+    """A part that was killed or kept from its work: from then until it was ready again.
 
     role: postgres, pgbouncer, valkey, api or mover; `name` is the shard's, or the API process's.
+    kind: what was done to it.
+    is_harmless: whether all works meanwhile, if slower: it excuses nothing.
     """
 
     role: str
     name: str
     began_at: float
     ended_at: float = float("inf")
+    kind: str = "kill"
+    is_harmless: bool = False
 
 
 @dataclass
@@ -149,7 +176,10 @@ class History:
     reads: list[Read] = field(default_factory=list)
     history_reads: list[HistoryRead] = field(default_factory=list)
     failed_reads: list[FailedRead] = field(default_factory=list)
+    misuses: list[Misuse] = field(default_factory=list)
     outages: list[Outage] = field(default_factory=list)
+    # From when to when nobody at all could reach Redis.
+    dark: list[tuple[float, float]] = field(default_factory=list)
     # By bucket: who was seen to own it, and when.
     owners: dict[int, list[tuple[float, str]]] = field(default_factory=dict)
 
@@ -158,17 +188,32 @@ class History:
         self.submissions[submission.id] = submission
         return submission
 
+    def sent(self, id_: UUID, user_id: int) -> Submission | None:
+        """The submission of this id, if it was for this player."""
+        submission = self.submissions.get(id_)
+        return submission if submission and submission.user_id == user_id else None
+
     def attempts(self) -> Iterator[tuple[Submission, Attempt]]:
         """Every attempt of every submission."""
         return ((submission, attempt) for submission in self.submissions.values() for attempt in submission.attempts)
 
     def outages_in(self, began_at: float, ended_at: float, *roles: str) -> list[Outage]:
-        """Which parts of these roles were away at any time of a span."""
+        """Which parts of these roles were away at any time of a span; what is harmless is left out."""
         return [
             outage
             for outage in self.outages
-            if outage.role in roles and outage.began_at <= ended_at and outage.ended_at >= began_at
+            if outage.role in roles
+            and outage.began_at <= ended_at
+            and outage.ended_at >= began_at
+            and not outage.is_harmless
         ]
+
+    def owners_in(self, user_id: int, began_at: float, ended_at: float) -> set[str]:
+        """Every shard that may have owned a player's bucket at some time of a span."""
+        seen = self.owners.get(bucket_of(user_id), [])
+        within = {shard for at, shard in seen if began_at - _OWNERS_S <= at <= ended_at + _OWNERS_S}
+        before = [shard for at, shard in seen if at < began_at - _OWNERS_S]
+        return within | set(before[-1:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,10 +15,18 @@ ANSWER_S_MAX = 8.0
 
 
 class Connection:
-    """One connection to an API process; opened when first used, and anew after it broke."""
+    """One connection to an API process; opened when first used, and anew after it broke.
 
-    def __init__(self, url: str) -> None:
+    Args:
+        key: what it shows with every request.
+    """
+
+    def __init__(self, url: str, key: str) -> None:
         address = urlsplit(url)
+        self._head = (
+            f"POST /graphql HTTP/1.1\r\nhost: here\r\nauthorization: Bearer {key}\r\n"
+            "content-type: application/json\r\ncontent-length: "
+        ).encode()
         assert address.hostname is not None
         assert address.port is not None
         self._address = (address.hostname, address.port)
@@ -58,10 +66,7 @@ class Connection:
         if self._streams is None:
             self._streams = await asyncio.open_connection(*self._address)
         reader, writer = self._streams
-        writer.write(
-            b"POST /graphql HTTP/1.1\r\nhost: here\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n%b"
-            % (len(body), body)
-        )
+        writer.write(b"%b%d\r\n\r\n%b" % (self._head, len(body), body))
         head = (await reader.readuntil(b"\r\n\r\n")).lower()
         length = int(head.partition(b"content-length:")[2].partition(b"\r\n")[0])
         answer: dict[str, Any] = orjson.loads(await reader.readexactly(length))

@@ -11,15 +11,19 @@ from typing import Any
 
 from domain.ids import make_uuid7
 from tests.chaos.clock import now
-from tests.chaos.history import Answer, Attempt, Failure, History, Submission
+from tests.chaos.history import Answer, Attempt, Failure, History, Misuse, Submission
 from tests.chaos.http import Connection
 
 WRITERS = 64
 # Of all submissions these shares are sent again with the same id: at once beside the first, or later.
 _AT_ONCE_SHARE, _LATER_SHARE = 0.08, 0.12
 _BULK_SHARE = 0.015
+# After so many an id that was just acknowledged is sent with other content, half of them for another player.
+_MISUSE_SHARE = 0.02
 _BULK_MAX = 20
 _LATER_S_MAX = 4.0
+# A few play all the time: what is wrong for a few milliseconds only is found by who writes every few milliseconds.
+_HOT_PLAYERS, _HOT_SHARE = 5, 0.5
 _RETRY_REST_S_MIN, _RETRY_REST_S_MAX = 0.02, 0.5
 # After so long without an acknowledgement a client gives up, which is a violation: no part stays away for longer.
 _PATIENCE_S = 60.0
@@ -47,13 +51,19 @@ class Game:
     """What all writers share.
 
     apis: the address of each API process by its name.
+    key: what they all show to the service.
     think_s: how long a writer rests between two submissions, on average.
     """
 
     history: History
     players: Sequence[int]
     apis: Mapping[str, str]
+    key: str
     think_s: float
+
+    def connections(self) -> dict[str, Connection]:
+        """A connection to each process, by its name."""
+        return {name: Connection(url, self.key) for name, url in self.apis.items()}
 
 
 class Writer:
@@ -66,9 +76,9 @@ class Writer:
     def __init__(self, game: Game, random: Random) -> None:
         self._game = game
         self._random = random
-        self._connections = {name: Connection(url) for name, url in game.apis.items()}
+        self._connections = game.connections()
         # A second one to each, for what is sent twice at once.
-        self._others = {name: Connection(url) for name, url in game.apis.items()}
+        self._others = game.connections()
         self._to_repeat: list[tuple[float, Submission]] = []
 
     async def play(self, stop: asyncio.Event) -> None:
@@ -100,11 +110,14 @@ class Writer:
                 )
             else:
                 await self._send_until_answered(submission)
+            if submission.acknowledged_at < float("inf") and self._random.random() < _MISUSE_SHARE:
+                await self._misuse(submission)
             if self._random.random() < _LATER_SHARE:
                 self._to_repeat.append((at + self._random.uniform(0, _LATER_S_MAX), submission))
 
     def _make(self) -> Submission:
-        user_id = self._random.choice(self._game.players)
+        hot = self._random.random() < _HOT_SHARE
+        user_id = self._random.choice(self._game.players[:_HOT_PLAYERS] if hot else self._game.players)
         score = self._random.choice((1, 1, -1)) * self._random.randrange(1000)
         id_ = make_uuid7(time.time_ns() // 1_000_000, self._random.getrandbits(74))
         return self._game.history.add(Submission(id_, user_id, f"player {user_id}", score))
@@ -132,7 +145,7 @@ class Writer:
         sent = [*submissions, self._random.choice(submissions)]
         api = self._any_api()
         at = now()
-        attempts = [submission.begin(api, at) for submission in sent]
+        attempts = [submission.begin(api, at, is_bulk=True) for submission in sent]
         inputs = {"inputs": [_input(submission) for submission in sent]}
         data = await self._connections[api].ask(_SUBMIT_MANY, inputs)
         outcomes = [data] * len(sent) if isinstance(data, Failure) else [*map(_result, data["submitScores"])]
@@ -141,6 +154,19 @@ class Writer:
         for submission in submissions:
             if submission.acknowledged_at == float("inf"):
                 await self._send_until_answered(submission)
+
+    async def _misuse(self, submission: Submission) -> None:
+        """Send its id with other content, which has to be refused."""
+        api = self._any_api()
+        user_id, score = submission.user_id, submission.score + 1
+        if self._random.random() < 0.5:
+            others = [user for user in self._game.players if user != submission.user_id]
+            user_id, score = self._random.choice(others), submission.score
+        misuse = Misuse(submission.id, user_id, score, Attempt(api, now()))
+        self._game.history.misuses.append(misuse)
+        other = Submission(submission.id, user_id, submission.username, score)
+        data = await self._connections[api].ask(_SUBMIT, {"input": _input(other)})
+        _end(misuse.attempt, data if isinstance(data, Failure) else _answer(data["submitScore"]))
 
     def _any_api(self) -> str:
         return self._random.choice(sorted(self._game.apis))

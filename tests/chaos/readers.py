@@ -9,7 +9,6 @@ from uuid import UUID
 
 from tests.chaos.clock import now
 from tests.chaos.history import FailedRead, Failure, HistoryRead, Read, Seen
-from tests.chaos.http import Connection
 from tests.chaos.players import Game
 
 READERS = 4
@@ -28,7 +27,7 @@ class Reader:
     def __init__(self, game: Game, random: Random) -> None:
         self._game = game
         self._random = random
-        self._connections = {name: Connection(url) for name, url in game.apis.items()}
+        self._connections = game.connections()
         self._number = 0
 
     async def read(self, stop: asyncio.Event) -> None:

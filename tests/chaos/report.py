@@ -3,37 +3,48 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from statistics import quantiles
 
-from tests.chaos.check_failures import FOUND_OUT_S
-from tests.chaos.history import Answer, Failure, History, Violation
+from tests.chaos.history import FOUND_OUT_S, Answer, Failure, History, Violation
 from tests.chaos.stored import Stored
 
 _LINES_MAX = 30
+# Of each promise so many that were broken are told in full.
+_NAMED_MAX = 3
 
 
 @dataclass
-class Report:
-    """What a run found.
+class Counts:
+    """What a run did and found, in numbers.
 
-    hits: how often each victim was killed in each phase of a move.
     seconds: for how long there was traffic.
-    pause_ms_max: the longest pause that a move was recorded with.
     waits_ms: how long submissions took, and those alone for which nothing but a mover was away.
     """
 
     violations: list[Violation] = field(default_factory=list)
-    rounds: int = 0
     submissions: int = 0
     attempts: int = 0
     reads: int = 0
     seconds: float = 0.0
-    hits: Counter[tuple[str, str]] = field(default_factory=Counter)
     failures: Counter[str] = field(default_factory=Counter)
     waits_ms: list[float] = field(default_factory=list)
     calm_waits_ms: list[float] = field(default_factory=list)
-    pause_ms_max: float = 0.0
+
+    @property
+    def told(self) -> str:
+        """How much was done."""
+        return (
+            f"{self.submissions:,} submissions in {self.attempts:,} attempts "
+            f"({self.attempts / max(self.seconds, 1):,.0f}/s), {self.reads:,} reads; "
+            f"attempts that failed: {dict(self.failures)}"
+        )
+
+    @property
+    def verdict(self) -> str:
+        """How many promises were broken how often."""
+        return f"violations: {dict(Counter(violation.promise for violation in self.violations)) or 'none'}"
 
     def measure(self, history: History) -> None:
         """Count what was done in a round."""
@@ -50,6 +61,17 @@ class Report:
                 since = submission.began_at - FOUND_OUT_S
                 if not history.outages_in(since, submission.acknowledged_at, "postgres", "pgbouncer", "valkey", "api"):
                     self.calm_waits_ms.append(wait_ms)
+
+
+def named(violations: Iterable[Violation]) -> list[Violation]:
+    """The first few of each promise."""
+    counts: Counter[str] = Counter()
+    chosen = []
+    for violation in violations:
+        counts[violation.promise] += 1
+        if counts[violation.promise] <= _NAMED_MAX:
+            chosen.append(violation)
+    return chosen
 
 
 def describe_player(history: History, stored: Stored, violation: Violation) -> list[str]:
@@ -80,26 +102,8 @@ def _brief(outcome: Answer | Failure | None) -> str:
     return str(outcome and outcome.code)
 
 
-def summarize(report: Report) -> list[str]:
-    """A report in lines."""
-    lines = [
-        f"{report.rounds} round(s), {report.submissions:,} submissions in {report.attempts:,} attempts "
-        f"({report.attempts / max(report.seconds, 1):,.0f}/s), {report.reads:,} reads; "
-        f"attempts that failed: {dict(report.failures)}",
-        f"until acknowledged, retries included: {_spread(report.waits_ms)}",
-        f"the same while no part but a mover was away: {_spread(report.calm_waits_ms)}",
-        f"longest pause of a bucket, as its mover noted it: {report.pause_ms_max:.0f} ms",
-        "kills by phase: "
-        + "; ".join(
-            f"{phase}: {', '.join(f'{victim} {n}' for (p, victim), n in sorted(report.hits.items()) if p == phase)}"
-            for phase in dict.fromkeys(phase for phase, _ in report.hits)
-        ),
-    ]
-    promises = Counter(violation.promise for violation in report.violations)
-    return [*lines, f"violations: {dict(promises) or 'none'}"]
-
-
-def _spread(waits_ms: list[float]) -> str:
+def spread(waits_ms: list[float]) -> str:
+    """How long something took, in a line."""
     if len(waits_ms) < 2:
         return "nothing"
     cuts = quantiles(waits_ms, n=1000)

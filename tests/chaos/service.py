@@ -6,9 +6,10 @@ import asyncio
 import shutil
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import asyncpg
 import psutil
 
 from db.directory import DirectoryEntry
@@ -24,6 +25,9 @@ SHARDS = 4
 API_NAMES = ("1", "2")
 # Longer than any part takes to come back, however busy the machine is.
 _HEAL_S_MAX = 60.0
+
+# What a direct connection to a Postgres raises that goes away in the middle.
+AWAY = (OSError, EOFError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 Say = Callable[[str], None]
 
@@ -55,6 +59,11 @@ class Service:
         return {shard.name: shard.direct_url for shard in self.cluster.shards}
 
     @property
+    def key(self) -> str:
+        """The key that game servers use."""
+        return self.cluster.identity.server_key
+
+    @property
     def api_urls(self) -> Mapping[str, str]:
         """Where each API process is reached."""
         return {child.spec.name: url_of(child) for child in self.apis}
@@ -83,6 +92,21 @@ class Service:
         task = asyncio.create_task(self._heal(child, outage, away_s))
         self._healing.add(task)
         return True
+
+    def stall(self, shard: str, seconds: float) -> bool:
+        """Let a shard's changes stand still on their way to subscribers; False where there are none.
+
+        Nothing is away then, and nothing that a client asks for is excused by it.
+        """
+        child = self._find("postgres", shard)
+        if child is None or child.record is None:
+            return False
+        with suppress(psutil.NoSuchProcess):
+            senders = [each for each in psutil.Process(child.record.pid).children() if _is_sender(each)]
+            if senders:
+                self._healing.add(asyncio.create_task(_stall(senders, seconds)))
+                return True
+        return False
 
     async def healed(self) -> None:
         """Wait until every part that was killed is back."""
@@ -119,6 +143,21 @@ class Service:
             await child.until_ready()
         outage.ended_at = now()
         self.say(f"  {outage.role} {outage.name} is back after {outage.ended_at - outage.began_at:.1f} s")
+
+
+def _is_sender(process: psutil.Process) -> bool:
+    return any("walsender" in word for word in process.cmdline())
+
+
+async def _stall(processes: list[psutil.Process], seconds: float) -> None:
+    for process in processes:
+        process.suspend()
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.resume()
 
 
 async def _start_surely(child: Child) -> None:

@@ -22,8 +22,8 @@ def programs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def bootstrap(programs: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command: list[str | Path] = [programs / "bash", ROOT / "scripts" / "bootstrap", "requirements-dev.lock", "chromium"]
+def bootstrap(programs: Path, wanted: str = "chromium", **variables: str) -> subprocess.CompletedProcess[str]:
+    command: list[str | Path] = [programs / "bash", ROOT / "scripts" / "bootstrap", "requirements-dev.lock", wanted]
     environment = {"PATH": str(programs), "PGBOUNCER": "true", **variables}
     return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
@@ -40,3 +40,17 @@ def test_a_chromium_that_is_named_must_be_there(programs: Path) -> None:
     answer = bootstrap(programs, CHROMIUM="/nowhere/chromium")
     assert (answer.returncode, answer.stdout) == (1, "")
     assert answer.stderr == "shardboard: CHROMIUM=/nowhere/chromium is no program\n"
+
+
+def test_a_missing_redis_is_named(programs: Path) -> None:
+    answer = bootstrap(programs, "redis-server")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("shardboard: the tests of TLS need redis-server, which is not installed: ")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_missing_promtool_is_named(programs: Path) -> None:
+    answer = bootstrap(programs, "prometheus")
+    assert (answer.returncode, answer.stdout) == (1, "")
+    assert answer.stderr.startswith("shardboard: the tests of the alerts need promtool, which is not installed: ")
+    assert answer.stderr.endswith("install prometheus\n")

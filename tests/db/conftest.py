@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
@@ -29,24 +30,27 @@ def find_system_postgres() -> Path | None:
 
 
 @pytest.fixture(scope="session", params=["wheel", "system"])
-def postgres_bin(request: pytest.FixtureRequest) -> Iterator[Path | None]:
+def postgres_bin(request: pytest.FixtureRequest) -> Path | None:
     """The PostgreSQL that the tests of this run use; None: the wheel's."""
     if request.param == "wheel":
-        yield None
-        return
+        return None
     found = find_system_postgres()
     if found is None:
         pytest.skip(f"the system has no PostgreSQL {OLDEST_MAJOR} or newer of its own in /usr/lib/postgresql")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PG_BIN", str(found))
-        yield found
+    return found
 
 
 @pytest.fixture(scope="session")
 async def server(postgres_bin: Path | None) -> AsyncIterator[LocalCluster]:
     """A cluster of one shard, migrated, with partitions."""
     directory = Path(tempfile.mkdtemp(prefix="shardboard-"))
-    async with LocalCluster(directory / "data", 1, announce=print).running() as cluster:
+    async with AsyncExitStack() as stack:
+        # For the start of this one alone: clusters of other tests are the wheel's.
+        with pytest.MonkeyPatch.context() as patch:
+            if postgres_bin is not None:
+                patch.setenv("PG_BIN", str(postgres_bin))
+            starting = LocalCluster(directory / "data", 1, announce=print).running()
+            cluster = await stack.enter_async_context(starting)
         (shard,) = cluster.shards
         (prepared,) = await migrate_shards(
             [DirectoryEntry(shard.name, shard.url, shard.direct_url)], back_days=60, months_ahead=3

@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
+from sqlalchemy import make_url
 
 from db.postgres import Postgres
 from db.scores import Outcomes, record_sessions
 from domain.submission import Submission
+from infra.local.cluster_file import ShardUrls
 from sharding.placement import bucket_of
 
 
@@ -22,6 +24,13 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close(timeout=5)
+
+
+def service_url_of(shard: ShardUrls) -> str:
+    """The address of the Postgres itself for the service's role, which otherwise comes through PgBouncer."""
+    service = make_url(shard.url)
+    url = make_url(shard.direct_url).set(username=service.username, password=service.password)
+    return url.render_as_string(hide_password=False)
 
 
 async def record(postgres: Postgres, *submissions: Submission, rename: bool = True) -> list[Outcomes]:

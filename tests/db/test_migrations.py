@@ -14,7 +14,8 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, make_url
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from db.migrate import _config, migrate, newest_revision
+from db.migrate import Migrated, migrate
+from db.schema import alembic_config, newest_revision
 from db.tables import metadata
 from domain.errors import OperatorError, Unavailable
 from infra.local.cluster import LocalCluster
@@ -109,7 +110,7 @@ async def test_alembic_finds_no_difference(server: LocalCluster) -> None:
 
 async def test_a_shard_of_the_first_schema_keeps_what_it_holds(server: LocalCluster) -> None:
     def first_only(connection: Connection) -> None:
-        config = _config()
+        config = alembic_config()
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
 
@@ -124,13 +125,17 @@ async def test_a_shard_of_the_first_schema_keeps_what_it_holds(server: LocalClus
                 insert into leaderboard values (5, 1, 7, 100, 1, now(), 1, pg_current_xact_id());
                 """
             )
-            tables = ("shard_info", "players", "leaderboard")
-            before = [await connection.fetch(f"select * from {table}") for table in tables]
-        assert await migrate("shard1", old) == "0001"
+            asked = (
+                "select singleton, name, incarnation, pruned_before from shard_info",
+                "select * from players",
+                "select * from leaderboard",
+            )
+            before = [await connection.fetch(each) for each in asked]
+        assert (await migrate("shard1", old, contract=True)).before == "0001"
         await migrate("shard1", new)
         assert await catalog_of(old) == await catalog_of(new)
         async with connected(old) as connection:
-            assert [await connection.fetch(f"select * from {table}") for table in tables] == before
+            assert [await connection.fetch(each) for each in asked] == before
             assert [tuple(row) for row in await connection.fetch("select * from bucket_owner order by 1")] == [
                 (5, "owned", 1, None),
                 (6, "frozen", 3, None),
@@ -139,17 +144,19 @@ async def test_a_shard_of_the_first_schema_keeps_what_it_holds(server: LocalClus
 
 async def test_migrating_again_changes_nothing(server: LocalCluster, shard: ShardUrls) -> None:
     async with made_database(server) as url:
-        assert await migrate("shard1", url) is None
+        assert (await migrate("shard1", url)).before is None
         catalog = await catalog_of(url)
         async with connected(url) as connection:
             info = await connection.fetch("select * from shard_info")
-            assert await migrate("shard1", url) == newest_revision()
+            assert await migrate("shard1", url) == Migrated(newest_revision(), newest_revision())
             assert await connection.fetch("select * from shard_info") == info
         assert await catalog_of(url) == catalog
 
 
 async def test_concurrent_migrators_take_turns(server: LocalCluster) -> None:
-    program = "import asyncio, sys; from db.migrate import migrate; print(asyncio.run(migrate('shard1', sys.argv[1])))"
+    program = (
+        "import asyncio, sys; from db.migrate import migrate; print(asyncio.run(migrate('shard1', sys.argv[1])).before)"
+    )
     async with made_database(server) as url:
         processes = [
             await asyncio.create_subprocess_exec(sys.executable, "-c", program, url, stdout=asyncio.subprocess.PIPE)
@@ -163,14 +170,17 @@ async def test_concurrent_migrators_take_turns(server: LocalCluster) -> None:
 async def test_a_migrator_that_never_ends_does_not_hold_up_the_next_for_ever(
     server: LocalCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("db.migrate._LOCK_TIMEOUT_MS", 100)
+    monkeypatch.setattr("db.migrator_lock.MIGRATOR_S_MAX", 0.3)
     async with made_database(server) as url, connected(url) as other:
         async with other.transaction():
+            await other.execute("set application_name = 'shardboard migrate ops@elsewhere'")
             await other.execute("select pg_advisory_xact_lock($1)", MIGRATOR_LOCK)
-            with pytest.raises(Unavailable, match="Shard shard1 is busy: somebody holds a lock"):
+            with pytest.raises(
+                OperatorError, match="Shard shard1 is being migrated by shardboard migrate ops@elsewhere"
+            ):
                 await migrate("shard1", url)
             assert await other.fetchval("select count(*) from pg_class where relname = 'shard_info'") == 0
-        assert await migrate("shard1", url) is None
+        assert (await migrate("shard1", url)).before is None
 
 
 async def test_an_address_that_leads_to_another_shard_is_refused(server: LocalCluster, shard: ShardUrls) -> None:

@@ -33,6 +33,14 @@ OTHER = 4
 LONG_MS = 60_000
 
 
+@pytest.fixture
+async def postgres(shard: ShardUrls) -> AsyncIterator[Postgres]:
+    """The shard as a mover reaches it; the service may neither freeze nor release."""
+    postgres = Postgres(shard.name, shard.direct_url)
+    yield postgres
+    await postgres.close()
+
+
 @pytest.fixture(autouse=True)
 async def owning_all(shard: ShardUrls) -> AsyncIterator[None]:
     """The shard owns every bucket at epoch 1 again afterwards, and gave none away."""

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -103,6 +105,39 @@ async def test_a_made_month_has_every_constraint_and_index_of_the_table(postgres
 
 
 @pytest.mark.usefixtures("without_far_months")
+async def test_a_made_month_holds_the_ids_of_its_time_and_belongs_to_the_owner(
+    postgres: Postgres, shard: ShardUrls
+) -> None:
+    december = Month(2091, 12)
+    async with postgres.write() as connection:
+        await make_partitions(connection, [december])
+    async with connected(shard.direct_url) as connection:
+        row = await connection.fetchrow(
+            """
+            select pg_get_expr(relpartbound, oid), relowner::regrole::text, relacl
+            from pg_class where oid = $1::text::regclass
+            """,
+            december.partition,
+        )
+        low, high = (UUID(int=int(month.start.timestamp() * 1000) << 80) for month in (december, december.plus(1)))
+        assert tuple(row) == (
+            f"FOR VALUES FROM ('{low}') TO ('{high}')",
+            await connection.fetchval("select relowner::regrole::text from pg_class where relname = 'game_sessions'"),
+            None,
+        )
+
+
+@pytest.mark.parametrize("day", [date(1969, 12, 31), date(2200, 1, 1)])
+async def test_no_month_is_made_in_which_no_session_can_be(postgres: Postgres, shard: ShardUrls, day: date) -> None:
+    query = "select relname from pg_class where relname like 'game_sessions%' order by 1"
+    async with connected(shard.direct_url) as connection:
+        before = await connection.fetch(query)
+        with pytest.raises(asyncpg.InvalidParameterValueError, match=f"no session is of {day:%Y-%m}"):
+            await postgres.call("select make_session_months($1)", [FAR.start.date(), day])
+        assert await connection.fetch(query) == before
+
+
+@pytest.mark.usefixtures("without_far_months")
 async def test_making_a_month_lets_writers_go_on(postgres: Postgres, shard: ShardUrls) -> None:
     async with connected(shard.direct_url) as connection, connection.transaction():
         # Somebody who reads and writes the table and has not finished yet.
@@ -116,12 +151,14 @@ async def test_making_a_month_lets_writers_go_on(postgres: Postgres, shard: Shar
 
 
 async def test_what_was_pruned_is_remembered_and_never_forgotten(postgres: Postgres, shard: ShardUrls) -> None:
+    owner = Postgres(shard.name, shard.direct_url)
     try:
         for instant in (datetime(2026, 5, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)):
-            async with postgres.write() as connection:
+            async with owner.write() as connection:
                 await set_pruned_before(connection, instant)
         async with postgres.read() as connection:
             assert await read_pruned_before(connection) == datetime(2026, 5, 1, tzinfo=UTC)
     finally:
+        await owner.close()
         async with connected(shard.direct_url) as connection:
             await connection.execute("update shard_info set pruned_before = null")

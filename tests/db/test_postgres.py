@@ -7,10 +7,11 @@ import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
+from pathlib import Path
 
 import asyncpg
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from db.history import NEWEST, HistoryRequest, read_history
 from db.ownership import read_ownership
@@ -23,7 +24,7 @@ from infra.local.binaries import find_binaries, pgbouncer_version
 from infra.local.cluster import LocalCluster
 from infra.local.cluster_file import ShardUrls
 from sharding.placement import BUCKET_COUNT, bucket_of
-from tests.db.shards import connected, contents, record
+from tests.db.shards import connected, contents, record, service_url_of
 from tests.factories import make_submission
 from tests.waiting import until
 
@@ -51,19 +52,31 @@ async def answers(postgres: Postgres) -> bool:
 
 
 async def test_a_postgres_reached_directly_keeps_prepared_statements(shard: ShardUrls) -> None:
-    assert await Postgres(shard.name, shard.direct_url)._statement_options() == {}
+    assert await Postgres(shard.name, shard.direct_url).keeps_prepared_statements()
 
 
 async def test_it_asks_pgbouncer_whether_it_keeps_prepared_statements(shard: ShardUrls) -> None:
     """`PGBOUNCER=` runs this with another version."""
     keeps = pgbouncer_version(find_binaries().pgbouncer) >= (1, 21)
-    assert await Postgres(shard.name, shard.url)._statement_options() == ({} if keeps else {"statement_cache_size": 0})
+    assert await Postgres(shard.name, shard.url).keeps_prepared_statements() == keeps
+
+
+async def test_the_password_may_stand_in_a_file(shard: ShardUrls, tmp_path: Path) -> None:
+    served = make_url(shard.url)
+    file = tmp_path / "pgpass"
+    file.touch(0o600)
+    file.write_text(f"{served.host}:{served.port}:*:{served.username}:{served.password}\n")
+    url = served._replace(password=None).update_query_dict({"passfile": str(file)})
+    postgres = Postgres(shard.name, url.render_as_string())
+    assert await postgres.call("select current_user::text") == [(served.username,)]
+    async with postgres.read() as connection:
+        assert (await connection.execute(text("select current_user::text"))).scalar() == served.username
+    await postgres.close()
 
 
 async def test_asking_leaves_no_statement_behind(shard: ShardUrls) -> None:
-    postgres = Postgres(shard.name, shard.url)
     for _ in range(20):
-        await postgres._statement_options()
+        await Postgres(shard.name, shard.url).keeps_prepared_statements()
     async with connected(shard.url) as connection:
         names = await connection.fetch("select name from pg_prepared_statements")
         assert [row["name"] for row in names if row["name"].startswith("probe")] == []
@@ -85,7 +98,7 @@ async def test_hundreds_of_mixed_queries_meet_no_statement_error(postgres: Postg
 
     async def written() -> object:
         async with postgres.write() as connection:
-            await connection.execute(text("update shard_info set pruned_before = pruned_before"))
+            await connection.execute(text("select claim_buckets('{}', '{}')"))
             return await connection.scalar(text("select :number + 1"), {"number": random.randrange(100)})
 
     kinds: list[Callable[[], Awaitable[object]]] = [
@@ -148,9 +161,11 @@ async def test_a_statement_over_its_time_is_given_up_and_ended_on_the_server(
     assert [tuple(row) for row in await postgres.call("select 1")] == [(1,)]
 
 
-async def test_what_is_not_finished_is_not_written(postgres: Postgres, shard: ShardUrls) -> None:
+async def test_what_is_not_finished_is_not_written(shard: ShardUrls) -> None:
+    owner = Postgres(shard.name, shard.direct_url)
+
     async def fail_half_way() -> None:
-        async with postgres.write() as connection:
+        async with owner.write() as connection:
             await connection.execute(text("delete from bucket_owner"))
             raise ZeroDivisionError
 
@@ -158,13 +173,14 @@ async def test_what_is_not_finished_is_not_written(postgres: Postgres, shard: Sh
     with pytest.raises(ZeroDivisionError):
         await fail_half_way()
     assert await contents(shard.direct_url) == before
+    await owner.close()
 
 
 async def test_connections_that_the_server_ended_are_opened_anew(postgres: Postgres, shard: ShardUrls) -> None:
     await asyncio.gather(*(postgres.call("select 1") for _ in range(8)))
     async with postgres.read() as engine_connection:
         await engine_connection.execute(text("select 1"))
-    async with connected(shard.direct_url) as connection:
+    async with connected(service_url_of(shard)) as connection:
         await connection.execute(
             "select pg_terminate_backend(pid) from pg_stat_activity "
             "where usename = current_user and pid <> pg_backend_pid()"
@@ -203,7 +219,7 @@ async def test_who_is_cancelled_while_the_server_hangs_stays_cancelled(server: L
     os.kill(pid, signal.SIGSTOP)
     try:
         waiting = asyncio.create_task(postgres.call("select 1", timeout_s=30))
-        await until(lambda: postgres._lanes is not None and postgres._lanes.idle_count == 0)
+        await until(lambda: postgres._lanes.idle_count == 0)
         waiting.cancel()
         async with asyncio.timeout(5):
             with pytest.raises(asyncio.CancelledError):

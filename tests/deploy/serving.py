@@ -22,10 +22,16 @@ ROOT = Path(__file__).parents[2]
 class Served:
     port: int
     process: asyncio.subprocess.Process
+    key: str
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What shows the server key."""
+        return {"authorization": f"Bearer {self.key}"}
 
 
 @asynccontextmanager
@@ -37,8 +43,8 @@ async def served(
 ) -> AsyncIterator[Served]:
     """`shardboard serve` on a free port, healthy when the block begins and ended when it is left."""
     port = find_free_port(set())
-    variables = os.environ | api_environment(cluster) | {"SHARDBOARD_PORT": str(port)} | dict(environment or {})
-    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=variables)
+    own = api_environment(cluster) | {"SHARDBOARD_PORT": str(port)} | dict(environment or {})
+    process = await asyncio.create_subprocess_exec(*command, cwd=cwd, env=os.environ | own)
 
     async def is_healthy() -> bool:
         assert process.returncode is None, f"ended with {process.returncode} before it was healthy"
@@ -47,7 +53,7 @@ async def served(
 
     try:
         await until(is_healthy, seconds_max=30)
-        yield Served(port, process)
+        yield Served(port, process, own["SHARDBOARD_SERVER_KEY"])
     finally:
         if process.returncode is None:
             process.terminate()

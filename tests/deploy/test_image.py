@@ -49,7 +49,7 @@ def test_hadolint_finds_nothing() -> None:
 
 def test_no_secret_and_no_data_goes_into_the_image(tmp_path: Path) -> None:
     copy_as_the_image_does(tmp_path)
-    packages = {"app", "graph", "service", "ranking", "sharding", "db", "domain", "infra"}
+    packages = {"app", "graph", "rest", "wire", "service", "ranking", "sharding", "db", "domain", "infra"}
     assert {path.name for path in tmp_path.iterdir()} == packages | {"requirements.lock", "web"}
 
 
@@ -81,6 +81,6 @@ async def test_the_copied_code_serves_without_the_local_servers(clean: LocalClus
         document = (
             "mutation ($input: SubmitScoreInput!) { submitScore(input: $input) { standing { rank totalScore } } }"
         )
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(headers=api.headers) as client:
             answer = await client.post(f"{api.url}/graphql", json={"query": document, "variables": variables})
         assert answer.json() == {"data": {"submitScore": {"standing": {"rank": 1, "totalScore": 12}}}}

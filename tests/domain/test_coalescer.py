@@ -36,7 +36,7 @@ class Turnstile:
 
 
 def make(flush: Any, *, slots: int = 1, batch_max: int = 10, queue_max: int = 100) -> Coalescer[int, int]:
-    return Coalescer(flush, name="Shard x", slots=slots, batch_max=batch_max, queue_max=queue_max)
+    return Coalescer(flush, name="Shard x", work="count", slots=slots, batch_max=batch_max, queue_max=queue_max)
 
 
 async def one_tick() -> None:
@@ -215,10 +215,10 @@ async def test_a_gate_lets_so_many_flushes_of_all_coalescers_run_at_once() -> No
         return run
 
     first: Coalescer[int, int] = Coalescer(
-        flush("first", one), name="A", slots=1, batch_max=10, queue_max=10, gate=gate
+        flush("first", one), name="A", work="hang", slots=1, batch_max=10, queue_max=10, gate=gate
     )
     second: Coalescer[int, int] = Coalescer(
-        flush("second", other), name="B", slots=1, batch_max=10, queue_max=10, gate=gate
+        flush("second", other), name="B", work="answer", slots=1, batch_max=10, queue_max=10, gate=gate
     )
     waiting = [first.put(1)]
     await until(lambda: order == ["first begins with 1"])
@@ -240,8 +240,10 @@ async def test_a_flush_that_hangs_gives_up_its_place_in_the_gate() -> None:
     async def answer(items: list[int]) -> list[int]:
         return items
 
-    sick: Coalescer[int, int] = Coalescer(hang, name="A", slots=1, batch_max=10, queue_max=10, gate=gate)
-    well: Coalescer[int, int] = Coalescer(answer, name="B", slots=1, batch_max=10, queue_max=10, gate=gate)
+    sick: Coalescer[int, int] = Coalescer(hang, name="A", work="hang", slots=1, batch_max=10, queue_max=10, gate=gate)
+    well: Coalescer[int, int] = Coalescer(
+        answer, name="B", work="answer", slots=1, batch_max=10, queue_max=10, gate=gate
+    )
     stuck = sick.put(1)
     async with asyncio.timeout(10):
         for number in range(3):

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from graph.media import Wanted, is_json, read_accept
+from graph.media import Wanted, read_accept
+from wire.request import is_json
 
 PLAIN = Wanted(strict=False, page=False, events=False, events_first=False)
 STRICT = PLAIN._replace(strict=True)

@@ -29,6 +29,7 @@ def test_types_defaults_and_descriptions_are_those_of_the_contract() -> None:
     assert differences == {
         "Field Standing.joinedAt was added.",
         "Field Standing.recentSessions was added.",
+        "An optional field SubmitScoreInput.signature was added.",
     }
 
 

@@ -10,7 +10,9 @@ from uuid import UUID
 
 import pytest
 
+from domain.access import Caller, Scope
 from domain.errors import BadUserInput, Conflict, OperatorError, ShardboardError, Unavailable
+from domain.signature import Signing
 from domain.standing import Player, Recorded, Session, SessionPage, Standing, StandingPage
 from domain.submission import IdWindow, Submission
 from graph.context import Context
@@ -99,14 +101,12 @@ async def submit_score(_parts: Parts, submission: Submission) -> Recorded:
     return Recorded(recorded, standing(submission.user_id), submission.username == "twice")
 
 
-async def submit_scores(
-    parts: Parts, inputs: Sequence[Submission | ShardboardError]
-) -> list[Recorded | ShardboardError]:
-    answers: list[Recorded | ShardboardError] = []
+async def submit_scores(parts: Parts, inputs: Sequence[Submission | ShardboardError]) -> list[Recorded | Exception]:
+    answers: list[Recorded | Exception] = []
     for each in inputs:
         try:
             answers.append(await submit_score(parts, each) if isinstance(each, Submission) else each)
-        except ShardboardError as error:
+        except Exception as error:
             answers.append(error)
     return answers
 
@@ -139,5 +139,6 @@ def inhabit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def context() -> Context:
     """The context of one request; the use cases above need no more of the parts than their limits."""
-    parts: Any = SimpleNamespace(id_window=IdWindow(timedelta(days=36_500), timedelta(days=36_500)))
-    return Context(parts)
+    access = SimpleNamespace(signing=Signing({}))
+    parts: Any = SimpleNamespace(id_window=IdWindow(timedelta(days=36_500), timedelta(days=36_500)), access=access)
+    return Context(parts, Caller("key", "key:test", frozenset(Scope)))

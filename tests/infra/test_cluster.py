@@ -6,6 +6,7 @@ import asyncio
 import os
 import stat
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import psutil
@@ -14,20 +15,21 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError
 
 from infra.local.cluster import LocalCluster
+from infra.local.postgres import OWNER, SERVICE_ROLE
 from tests.conftest import MakeCluster
 from tests.infra.clusters import read_cluster_file
 
 
 async def test_every_address_answers(clean: LocalCluster) -> None:
     for shard in clean.shards:
-        for url in (shard.url, shard.direct_url):
+        for url, role in ((shard.url, SERVICE_ROLE), (shard.direct_url, OWNER)):
             connection = await asyncpg.connect(url, statement_cache_size=0)
             answer = await connection.fetchrow(
                 "select current_setting('cluster_name'), current_user::text, "
                 "current_setting('synchronous_commit'), current_setting('fsync'), current_setting('wal_level')"
             )
             await connection.close()
-            assert tuple(answer) == (shard.name, "shardboard", "on", "on", "logical")
+            assert tuple(answer) == (shard.name, role, "on", "on", "logical")
     async with Redis.from_url(clean.redis_url) as redis:
         assert await redis.config_get("appendonly", "appendfsync", "maxmemory-policy") == {
             "appendonly": "yes",
@@ -45,12 +47,24 @@ async def test_other_users_of_the_machine_need_the_passwords(clean: LocalCluster
             await redis.ping()
 
 
-async def test_the_role_of_the_service_is_no_superuser_where_postgres_allows_it(clean: LocalCluster) -> None:
+async def test_no_role_is_a_superuser_where_postgres_allows_it(clean: LocalCluster) -> None:
     connection = await asyncpg.connect(clean.shards[0].direct_url)
-    is_superuser = await connection.fetchval("select usesuper from pg_user where usename = current_user")
+    roles = await connection.fetch(
+        "select rolname, rolsuper from pg_roles where starts_with(rolname, 'shardboard') order by 1"
+    )
     major = connection.get_server_version().major
     await connection.close()
-    assert is_superuser == (major < 16)
+    assert [tuple(role) for role in roles] == [(OWNER, major < 16), (SERVICE_ROLE, False)]
+
+
+async def test_the_two_roles_have_their_own_passwords(clean: LocalCluster) -> None:
+    for shard in clean.shards:
+        served, owned = urlsplit(shard.url), urlsplit(shard.direct_url)
+        assert (served.username, owned.username) == (SERVICE_ROLE, OWNER)
+        assert served.password != owned.password
+        # The owner comes in only past PgBouncer, which does not know its password.
+        with pytest.raises(asyncpg.PostgresError, match=r"password|SASL|no such user"):
+            await asyncpg.connect(shard.url, user=OWNER, password=owned.password, statement_cache_size=0)
 
 
 async def test_cluster_file_tells_what_runs_and_only_to_its_owner(clean: LocalCluster) -> None:
@@ -62,6 +76,7 @@ async def test_cluster_file_tells_what_runs_and_only_to_its_owner(clean: LocalCl
         "graphql_url",
         "server_key",
         "admin_key",
+        "token_secret",
         "redis_url",
         "shards",
         "control",
@@ -71,7 +86,7 @@ async def test_cluster_file_tells_what_runs_and_only_to_its_owner(clean: LocalCl
     assert described["graphql_url"] == f"http://127.0.0.1:{clean.port}/graphql"
     assert described["redis_url"] == clean.redis_url
     assert described["shards"] == [
-        {"name": shard.name, "url": shard.url, "direct_url": shard.direct_url} for shard in clean.shards
+        {"name": shard.name, "url": shard.url, "direct_url": shard.direct_url, "replicas": []} for shard in clean.shards
     ]
     assert described["server_key"] != described["admin_key"]
     assert len(described["server_key"]) == len(described["admin_key"]) == 32
@@ -130,7 +145,7 @@ async def test_a_second_start_finds_keys_ports_and_data_again(make_cluster: Make
 
     async with make_cluster(data=data) as cluster:
         assert cluster.identity == identity
-        connection = await asyncpg.connect(cluster.shards[0].url, statement_cache_size=0)
+        connection = await asyncpg.connect(cluster.shards[0].direct_url)
         assert await connection.fetchval("select answer from kept") == 42
         await connection.close()
         async with Redis.from_url(cluster.redis_url) as redis:

@@ -23,6 +23,7 @@ from infra.local.cluster import LocalCluster
 from infra.local.cluster_file import ShardUrls
 from infra.local.control import add_local_shard, remove_local_shard
 from infra.local.identity import ShardPorts, load_identity, save_identity
+from infra.local.postgres import OWNER, SERVICE_ROLE
 from infra.local.shard_name import require_shard_name
 from tests.conftest import MakeCluster
 from tests.infra.clusters import everything_in, is_alive, read_cluster_file, refusal_of, supervised
@@ -78,10 +79,11 @@ async def test_an_added_shard_runs_at_once_and_at_every_later_start(make_cluster
         added = await cluster.add_shard("eu1")
         assert cluster.shards == [first, added]
         assert read_cluster_file(data)["shards"] == [
-            {"name": shard.name, "url": shard.url, "direct_url": shard.direct_url} for shard in (first, added)
+            {"name": shard.name, "url": shard.url, "direct_url": shard.direct_url, "replicas": []}
+            for shard in (first, added)
         ]
-        for url in (added.url, added.direct_url):
-            assert await ask(url, "select current_setting('cluster_name') || ' ' || current_user") == "eu1 shardboard"
+        for url, role in ((added.url, SERVICE_ROLE), (added.direct_url, OWNER)):
+            assert await ask(url, "select current_setting('cluster_name') || ' ' || current_user") == f"eu1 {role}"
         assert len({first.url, first.direct_url, added.url, added.direct_url}) == 4
 
         assert [cluster.child(role, 2).spec.name for role in ("postgres", "pgbouncer")] == ["eu1", "eu1-pgbouncer"]
@@ -96,7 +98,8 @@ async def test_an_added_shard_runs_at_once_and_at_every_later_start(make_cluster
         assert as_it_is(cluster) == before
         cluster.shard_child("pgbouncer", "eu1").crash()
         # It waits for what is just being started again.
-        assert await ask((await cluster.add_shard("eu1")).url, "create table kept (n int)") is None
+        assert await ask((await cluster.add_shard("eu1")).url, "select 1") == 1
+        assert await ask(added.direct_url, "create table kept (n int)") is None
 
     held = everything_in(data)
     for shard_count in (3, 4):
@@ -109,7 +112,7 @@ async def test_an_added_shard_runs_at_once_and_at_every_later_start(make_cluster
         async with make_cluster(shard_count, data=data) as cluster:
             assert cluster.shards == [first, added]
             assert cluster.identity.made_with == 1
-            assert await ask(added.url, "select count(*) from kept") == 0
+            assert await ask(added.direct_url, "select count(*) from kept") == 0
 
 
 async def test_a_removed_shard_is_gone_for_good(
@@ -310,7 +313,7 @@ async def test_another_process_adds_and_removes(make_cluster: MakeCluster) -> No
         data = cluster.data
         said = await client("add", data, "eu1")
         added = cluster.shards[1]
-        assert said == f"eu1 {added.url} {added.direct_url}"
+        assert said == f"eu1 {added.url} {added.direct_url} []"
         assert await ask(added.url, "select current_setting('cluster_name')") == "eu1"
         assert await client("add", data, "eu1") == said
         assert await client("remove", data, "eu1") == "done"
@@ -334,7 +337,7 @@ async def test_who_may_not_or_cannot_be_understood_is_told_so(small: LocalCluste
     for token in ("", "guessed", "\ud800", good["token"] + "x", good["token"][:-1], 1, None, [good["token"]]):
         assert await answers_to(data, json.dumps(good | {"token": token}).encode() + b"\n") == wrong_token
     assert await answers_to(data, json.dumps(good | {"command": "drop"}).encode() + b"\n") == {
-        "error": "there are the commands add_shard, remove_shard, and not this one"
+        "error": "there are the commands add_shard, remove_shard, restart, and not this one"
     }
     assert await answers_to(data, json.dumps(good | {"name": 7}).encode() + b"\n") == {
         "error": "the request names no shard"
@@ -444,7 +447,7 @@ async def test_what_a_killed_supervisor_left_of_an_added_shard_is_ended(
     data = tmp_path / "data"
     async with supervised(data, 1, **without_death_signal(tmp_path)) as supervisor:
         added = await add_local_shard(data, "eu1")
-        assert await ask(added.url, "create table kept (n int)") is None
+        assert await ask(added.direct_url, "create table kept (n int)") is None
         family = supervisor.children(recursive=True)
         pids = {process["name"]: process["pid"] for process in read_cluster_file(data)["processes"]}
         supervisor.kill()
@@ -464,7 +467,7 @@ async def test_what_a_killed_supervisor_left_of_an_added_shard_is_ended(
         )
         assert [process for process in family if is_alive(process)] == []
         assert [shard.name for shard in cluster.shards] == ["shard1", "eu1"]
-        assert await ask(cluster.shards[1].url, "select count(*) from kept") == 0
+        assert await ask(cluster.shards[1].direct_url, "select count(*) from kept") == 0
 
 
 async def test_a_kill_while_a_shard_is_added(make_cluster: MakeCluster, tmp_path: Path) -> None:

@@ -30,7 +30,7 @@ def shards_of(data: Path) -> list[dict[str, Any]]:
 
 async def write_rows(shards: list[dict[str, Any]]) -> None:
     for shard in shards:
-        connection = await asyncpg.connect(shard["url"], statement_cache_size=0)
+        connection = await asyncpg.connect(shard["direct_url"])
         await connection.execute("create table acknowledged as select generate_series(1, 1000) as n")
         await connection.close()
 
@@ -38,7 +38,7 @@ async def write_rows(shards: list[dict[str, Any]]) -> None:
 async def count_rows(shards: list[dict[str, Any]]) -> list[int]:
     counts = []
     for shard in shards:
-        connection = await asyncpg.connect(shard["url"], statement_cache_size=0)
+        connection = await asyncpg.connect(shard["direct_url"])
         counts.append(await connection.fetchval("select count(*) from acknowledged"))
         await connection.close()
     return counts

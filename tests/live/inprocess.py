@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from app.asgi import Application
-from app.server import Server, listen, server_config
+from app.draining import Server
+from app.server import listen, server_config
+from app.shedding import Gatekeeper
 from infra.local.cluster import LocalCluster
 from infra.local.ports import find_free_port
 from tests.apis import until_ranks_are_whole
@@ -21,10 +23,12 @@ class Service:
 
     Attributes:
         url: where it is reached.
+        server_key: what may submit there.
         application: what is served.
     """
 
-    def __init__(self, port: int, application: Application, server: Server) -> None:
+    def __init__(self, port: int, server_key: str, application: Application, server: Server) -> None:
+        self.server_key = server_key
         self.url = f"http://127.0.0.1:{port}"
         self.application = application
         self.server = server
@@ -46,13 +50,14 @@ async def served_here(cluster: LocalCluster, **settings: Any) -> AsyncIterator[S
     """The service on an emptied cluster, ended when the block is left; `settings` as in app/settings.py."""
     port = find_free_port({cluster.port})
     application = Application(make_settings(cluster, host="127.0.0.1", port=port, **settings))
-    server = Server(server_config(application, stop_s_max=5.0))
+    gatekeeper = Gatekeeper(application.admission)
+    server = Server(server_config(application, gatekeeper, stop_s_max=5.0), gatekeeper)
     async with application.running():
         serving = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", port)]))
         await until(lambda: server.started)
         await until_ranks_are_whole(cluster)
         try:
-            yield Service(port, application, server)
+            yield Service(port, cluster.identity.server_key, application, server)
         finally:
             server.should_exit = True
             application.end_streams()

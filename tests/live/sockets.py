@@ -34,9 +34,10 @@ class Socket:
             message: dict[str, Any] = json.loads(await self.connection.recv(decode=True))
         return message
 
-    async def init(self) -> None:
-        """Say connection_init and hear connection_ack."""
-        await self.send(INIT)
+    async def init(self, credential: str | None = None) -> None:
+        """Say connection_init, with a credential if there is one, and hear connection_ack."""
+        payload = {"payload": {"authorization": f"Bearer {credential}"}} if credential else {}
+        await self.send(INIT | payload)
         assert await self.receive() == {"type": "connection_ack"}
 
     async def subscribe(self, operation_id: str, query: str, **fields: Any) -> None:
@@ -103,8 +104,8 @@ async def opened(url: str, *subprotocols: str, offers: bool = True, **options: A
 
 
 @asynccontextmanager
-async def ready(url: str, **options: Any) -> AsyncIterator[Socket]:
-    """A socket that may be used for operations."""
+async def ready(url: str, *, credential: str | None = None, **options: Any) -> AsyncIterator[Socket]:
+    """A socket that may be used for operations; without a credential, for reading."""
     async with opened(url, **options) as socket:
-        await socket.init()
+        await socket.init(credential)
         yield socket

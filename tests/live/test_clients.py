@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -40,7 +41,22 @@ def clients() -> Clients:
     ],
 )
 async def test_of_node(api: Api, clients: Clients, client: str, way: str) -> None:
-    assert json.loads(await clients.run(CLIENTS / f"{client}.mjs", api.url, way)) == GOT
+    assert json.loads(await clients.run(CLIENTS / f"{client}.mjs", api.url, way, str(api.credential))) == GOT
+
+
+@pytest.mark.parametrize("client", ["apollo", "urql"])
+@pytest.mark.parametrize("method", ["POST", "GET"])
+async def test_persisted_queries_of_node(api: Api, clients: Clients, client: str, method: str) -> None:
+    printed = json.loads(await clients.run(CLIENTS / "persisted.mjs", api.url, client, method))
+    # Apollo sends the text by POST, whatever it sends hashes by.
+    text = "POST" if client == "apollo" else method
+    assert printed == {"sent": [f"{method} hash 200", f"{text} text 200", f"{method} hash 200"], "got": [0, 0]}
+
+
+async def test_the_audits_of_graphql_http(served: Api, clients: Clients) -> None:
+    audits = json.loads(await clients.run(CLIENTS / "audit.mjs", served.url))
+    assert [audit for audit in audits if audit["status"] != "ok"] == []
+    assert Counter(audit["name"].split()[0] for audit in audits) == {"MUST": 13, "SHOULD": 23, "MAY": 25}
 
 
 async def test_of_python(api: Api) -> None:
@@ -51,7 +67,10 @@ async def test_of_python(api: Api) -> None:
             submitScore(input: $input) { duplicate standing { rank totalScore } }
         }
     """
-    transport = WebsocketsTransport(url=f"{api.url.replace('http', 'ws')}/graphql")
+    transport = WebsocketsTransport(
+        url=f"{api.url.replace('http', 'ws')}/graphql",
+        init_payload={"authorization": f"Bearer {api.credential}"},
+    )
     seen: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
     async with Client(transport=transport) as session, asyncio.timeout(20):
         two = {"first": 2}

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from tests.acceptance.client import Api
+from tests.acceptance.client import Api, without_ids
 from tests.live.sockets import INIT, SUBPROTOCOL, TOP, opened, ready
 
-# Deeper than the JSON writer goes, and deeper than the reader does.
+# Deeper than the service reads variables, and deeper than the reader of JSON goes.
 DEEP = "[" * 400 + "]" * 400
 TOO_DEEP = "[" * 5_000 + "]" * 5_000
 NO_QUERY = "Invalid payload of subscribe: The entry `query` must hold the text of a GraphQL document."
@@ -31,6 +31,16 @@ MALFORMED: dict[str, tuple[Any, str]] = {
         '{"type":"ping"} 1',
         "The message is not valid JSON: JSON is malformed: trailing characters (byte 17).",
     ),
+    "an entry twice": ('{"type":"ping","type":"ping"}', 'The message cannot be read: the entry "type" is there twice.'),
+    "an entry of the payload twice": (
+        '{"id":"1","type":"subscribe","payload":{"query":"{ a }","query":"{ b }"}}',
+        'The message cannot be read: the entry "query" is there twice.',
+    ),
+    "NaN": (
+        '{"id":"1","type":"subscribe","payload":{"query":NaN}}',
+        "The message is not valid JSON: JSON is malformed: ",
+    ),
+    "a number as payload": ('{"id":"1","type":"subscribe","payload":5}', NO_OBJECT),
     "half a character": ('{"type":"ping","payload":{"a":"\\ud800"}}', "The message is not valid JSON: Input data was"),
     "a list": ([], "Invalid message: Expected `object`, got `array`."),
     "a string": ('"ping"', "Invalid message: Expected `object`, got `str`."),
@@ -156,16 +166,36 @@ async def test_the_subprotocol_is_found_among_others(served: Api) -> None:
         await socket.init()
 
 
-async def test_a_message_of_more_than_a_million_bytes_is_too_big(served: Api) -> None:
+TOO_LARGE = (1009, "A message may have 65536 bytes, or 1000000 with submitScores.")
+
+
+async def test_a_message_of_more_than_64_kilobytes_is_too_big(served: Api) -> None:
     head = '{"type":"ping","payload":{"a":"'
     tail = '"}}'
-    async with ready(served.url, max_size=2_000_000) as socket:
-        largest = f"{head}{'x' * (1_000_000 - len(head) - len(tail))}{tail}"
+    largest = f"{head}{'x' * (65_536 - len(head) - len(tail))}{tail}"
+    async with ready(served.url) as socket:
         await socket.send(largest)
         assert (await socket.receive())["payload"] == json.loads(largest)["payload"]
         await socket.send(f"{largest} ")
-        code, _ = await socket.closed()
-    assert code == 1009
+        assert await socket.closed() == TOO_LARGE
+
+
+async def test_an_operation_too(served: Api) -> None:
+    async with ready(served.url) as socket:
+        assert await socket.run("1", "{ __typename }", extensions={"x": "x" * 60_000}) == {
+            "data": {"__typename": "Query"}
+        }
+        await socket.subscribe("1", "{ __typename }", extensions={"x": "x" * 66_000})
+        assert await socket.closed() == TOO_LARGE
+
+
+async def test_but_a_bulk_may_have_a_million(served: Api) -> None:
+    query = "mutation ($inputs: [SubmitScoreInput!]!) { submitScores(inputs: $inputs) { error { code } } }"
+    async with ready(served.url, credential=served.credential) as socket:
+        answer = await socket.run("1", query, variables={"inputs": []}, extensions={"x": "x" * 990_000})
+        assert answer["errors"][0]["message"] == "inputs must have 1 to 1000 entries; got 0."
+        await socket.subscribe("1", query, variables={"inputs": []}, extensions={"x": "x" * 1_000_000})
+        assert (await socket.closed())[0] == 1009
 
 
 async def test_in_many_frames_it_is_too_big_as_well(served: Api) -> None:
@@ -184,17 +214,17 @@ async def test_text_that_is_no_utf8_ends_the_socket(served: Api) -> None:
         assert (await socket.closed())[0] == 1007
 
 
-async def test_variables_too_deep_to_compare_are_refused(served: Api) -> None:
+async def test_variables_too_deep_are_refused(served: Api) -> None:
     query = "subscription ($first: Int!) { topChanged(first: $first) { sequence } }"
     async with ready(served.url) as socket:
         await socket.send(
             f'{{"id":"1","type":"subscribe","payload":{{"query":"{query}","variables":{{"first":{DEEP}}}}}}}'
         )
-        assert await socket.receive() == {
-            "id": "1",
-            "type": "error",
-            "payload": [{"message": "The variables are nested too deeply.", "extensions": {"code": "BAD_USER_INPUT"}}],
-        }
+        error = await socket.receive()
+        assert (error["id"], error["type"]) == ("1", "error")
+        assert without_ids(error["payload"]) == [
+            {"message": "Variables may be nested 8 levels deep.", "extensions": {"code": "QUERY_TOO_COMPLEX"}}
+        ]
 
 
 @pytest.mark.parametrize("path", ["/", "/graphql/", "/health", "/nothing"])

@@ -35,7 +35,7 @@ async def small_buffered(url: str) -> AsyncIterator[Socket]:
 
 
 async def fill(service: Service) -> Api:
-    api = Api(service.url)
+    api = Api(service.url, service.server_key)
     await api.submit_many(
         [{"userId": str(n), "username": f"{n:03}{'é' * 97}", "score": 1_000} for n in range(1, PLAYERS + 1)]
     )

@@ -52,8 +52,8 @@ async def run_locust(
 
 @pytest.mark.parametrize("user", ["SubmitUser", "ReadUser", "MixedUser"])
 async def test_no_request_fails(clean: LocalCluster, tmp_path: Path, user: str) -> None:
-    async with served(clean) as api:
-        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, user, "--key", clean.identity.server_key)
+    async with served(clean, environment={"SHARDBOARD_READS_OPEN": "false"}) as api:
+        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, user, "--key", api.key)
     counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
     assert code == 0
     assert counted["Aggregated"][0] >= 10
@@ -66,7 +66,7 @@ async def test_a_graphql_error_in_a_good_answer_is_a_failure(clean: LocalCluster
     bulk.write_text(BULK)
     # More sessions than submitScores takes: refused whole, with status 200.
     async with served(clean) as api:
-        code, statistics = await run_locust(bulk, tmp_path, api.url, "BulkUser", "--bulk", "1001")
+        code, statistics = await run_locust(bulk, tmp_path, api.url, "BulkUser", "--bulk", "1001", "--key", api.key)
     counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
     assert code == 1
     requests, failures = counted["submitScores"]
@@ -74,8 +74,12 @@ async def test_a_graphql_error_in_a_good_answer_is_a_failure(clean: LocalCluster
 
 
 async def test_watchers_are_shown_the_top_and_its_changes(clean: LocalCluster, tmp_path: Path) -> None:
-    async with served(clean) as api, Playing(api.url):
-        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, "WatchUser")
+    # Only with the key may they watch.
+    async with (
+        served(clean, environment={"SHARDBOARD_READS_OPEN": "false"}) as api,
+        Playing(api.url, api.key),
+    ):
+        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, "WatchUser", "--key", api.key)
     counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
     assert code == 0
     assert counted["topChanged, connected"] == (10, 0)
@@ -88,7 +92,7 @@ async def test_watchers_are_shown_the_top_and_its_changes(clean: LocalCluster, t
 async def test_a_watcher_who_is_cut_off_counts_a_failure_and_comes_back(clean: LocalCluster, tmp_path: Path) -> None:
     # Room for half of them; the others are closed with 1013 and try again.
     async with served(clean, environment={"SHARDBOARD_CONNECTIONS_MAX": "5"}) as api:
-        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, "WatchUser")
+        code, statistics = await run_locust(LOCUSTFILE, tmp_path, api.url, "WatchUser", "--key", api.key)
     counted = {line["Name"]: (int(line["Request Count"]), int(line["Failure Count"])) for line in statistics}
     assert code == 1
     requests, failures = counted["topChanged, connected"]
@@ -100,8 +104,8 @@ async def test_a_watcher_who_is_cut_off_counts_a_failure_and_comes_back(clean: L
 class Playing:
     """A player who submits again and again, one score after the other, while the block runs."""
 
-    def __init__(self, url: str) -> None:
-        self._api = Api(url)
+    def __init__(self, url: str, key: str) -> None:
+        self._api = Api(url, key)
         self._task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:

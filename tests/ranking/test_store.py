@@ -9,9 +9,11 @@ import warnings
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from domain.resilience.breaker import State
 from infra.local.cluster import LocalCluster
 from ranking.keys import BoardKeys
 from ranking.marks import Marks
@@ -81,7 +83,7 @@ async def test_scripts_that_redis_forgot_are_loaded_anew(projection: Projection,
     assert (await projection.apply(make_row(1, 1), 1, 1)).rank == 1
 
 
-async def test_after_a_failure_nobody_waits_for_a_moment(cluster: LocalCluster, redis: Redis) -> None:
+async def test_while_redis_hangs_nobody_waits_for_it_but_the_first(cluster: LocalCluster, redis: Redis) -> None:
     store = Store(cluster.redis_url, timeout_s=0.2)
     projection, marks = Projection(store, "global"), Marks(store, BoardKeys("global"))
     pid = cluster.child("valkey").pid
@@ -91,6 +93,7 @@ async def test_after_a_failure_nobody_waits_for_a_moment(cluster: LocalCluster, 
         with pytest.raises(RanksUnavailable):
             await projection.standing(1)
         assert time.monotonic() - started < 1.5
+        await until(lambda: store.breaker.state in (State.OPEN, State.HALF_OPEN))
         started = time.monotonic()
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
@@ -112,3 +115,20 @@ async def _answers(marks: Marks) -> bool:
         return not await marks.ready()
     except RanksUnavailable:
         return False
+
+
+def test_a_connection_that_was_reset_is_opened_anew(cluster: LocalCluster, redis: Redis) -> None:
+    """On the service's own loop, which says in its own way that a connection is closed."""
+
+    async def ask_on_a_closed_connection() -> bool:
+        store = Store(cluster.redis_url, timeout_s=2.0)
+        try:
+            assert await store.answers()
+            (connection,) = store.redis.connection_pool._available_connections
+            assert connection._writer is not None
+            connection._writer.transport.abort()
+            return bool(await store.answered(store.redis.ping()))
+        finally:
+            await store.close()
+
+    assert uvloop.run(ask_on_a_closed_connection())

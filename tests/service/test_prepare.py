@@ -39,12 +39,13 @@ async def test_shards_are_prepared_all_or_reported(make_cluster: MakeCluster, un
         # Two at once, as when two machines start together.
         program = (
             "import asyncio, sys; from service.prepare import *; "
-            "print([r.error for r in asyncio.run(migrate_shards([DirectoryEntry('shard1', '', sys.argv[1]), "
-            "DirectoryEntry('shard2', '', sys.argv[2])], back_days=30, months_ahead=3))])"
+            "print([r.error for r in asyncio.run(migrate_shards([DirectoryEntry('shard1', *sys.argv[1:3]), "
+            "DirectoryEntry('shard2', *sys.argv[3:])], back_days=30, months_ahead=3))])"
         )
         processes = [
             await asyncio.create_subprocess_exec(
-                sys.executable, "-c", program, one.direct_url, two.direct_url, stdout=asyncio.subprocess.PIPE
+                *(sys.executable, "-c", program, one.url, one.direct_url, two.url, two.direct_url),
+                stdout=asyncio.subprocess.PIPE,
             )
             for _ in range(2)
         ]

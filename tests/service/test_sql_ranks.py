@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any
 
 import pytest
 
+from db.standings import count_better, read_page
 from domain.cursor import standing_cursor
 from domain.standing import Standing
-from domain.submission import SCORE_MAX
+from domain.submission import SCORE_MAX, Submission
 from infra.local.cluster import LocalCluster
+from ranking.projection import Place
+from service import sql_ranks
 from service.parts import Parts
 from service.read_standing import read_around, read_standing, read_standings
 from service.read_top import read_top
@@ -169,3 +173,68 @@ async def test_a_process_without_relay_answers_from_sql_while_redis_holds_nothin
         recorded = await submit_score(parts, make_submission(7, 10))
         assert (recorded.standing.rank, recorded.standing.percentile) == (1, 100.0)
         assert await read_standing(parts, "global", 7) == recorded.standing
+
+
+@pytest.fixture
+def play_before_counting(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Lets players submit right after rows were read and before anybody is counted, once."""
+
+    def install(*submissions: Submission) -> None:
+        waiting = list(submissions)
+
+        async def count(*args: Any, **kwargs: Any) -> Any:
+            played, waiting[:] = list(waiting), []
+            await asyncio.gather(*map(parts.router.record, played))
+            return await count_better(*args, **kwargs)
+
+        monkeypatch.setattr(sql_ranks, "count_better", count)
+
+    return install
+
+
+async def test_who_plays_on_is_not_counted_before_itself(
+    parts: Parts, play_before_counting: Callable[..., None]
+) -> None:
+    """Totals 100, 90, …, 10 of players 1 to 10; the one asked for wins before the better ones are counted, or loses."""
+    await asyncio.gather(*(parts.router.record(make_submission(user, 110 - 10 * user)) for user in range(1, 11)))
+    for score in (500, -1_000):
+        play_before_counting(make_submission(5, score))
+        assert await parts.sql_ranks.place(5, 60) == Place(5, 10)
+        # Back to 60.
+        await parts.router.record(make_submission(5, -score))
+    play_before_counting(make_submission(5, 500), make_submission(6, -1_000))
+    five, six = await parts.sql_ranks.standings([5, 6])
+    assert five
+    assert six
+    assert [(five.total_score, five.rank), (six.total_score, six.rank)] == [(60, 5), (50, 6)]
+
+
+@pytest.mark.parametrize("score", [500, -1_000])
+@pytest.mark.parametrize("who", [4, 5, 6, 7])
+async def test_who_is_in_a_page_is_counted_once(
+    parts: Parts, play_before_counting: Callable[..., None], who: int, score: int
+) -> None:
+    await asyncio.gather(*(parts.router.record(make_submission(user, 110 - 10 * user)) for user in range(1, 11)))
+    play_before_counting(make_submission(who, score))
+    around = await parts.sql_ranks.around(5, 2)
+    assert around is not None
+    assert [(each.user_id, each.rank) for each in around] == [(3, 3), (4, 4), (5, 5), (6, 6), (7, 7)]
+
+
+async def test_who_plays_between_two_reads_is_shown_once(parts: Parts, monkeypatch: pytest.MonkeyPatch) -> None:
+    await asyncio.gather(*(parts.router.record(make_submission(user, 110 - 10 * user)) for user in range(1, 11)))
+    playing: list[asyncio.Future[Any]] = []
+
+    async def read_then(*args: Any, **kwargs: Any) -> Any:
+        if not playing:
+            # From 60 to 45: behind its own place.
+            playing.append(asyncio.ensure_future(parts.router.record(make_submission(5, -15))))
+        await playing[0]
+        return await read_page(*args, **kwargs)
+
+    monkeypatch.setattr(sql_ranks, "read_page", read_then)
+    around = await parts.sql_ranks.around(5, 3)
+    assert around is not None
+    assert [(each.user_id, each.total_score) for each in around] == [
+        (2, 90), (3, 80), (4, 70), (5, 60), (6, 50), (7, 40),
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from domain.errors import BadUserInput, Conflict, ShardboardError, Unavailable
+from domain.errors import BadUserInput, Conflict, Unavailable
 from domain.ids import instant_of
 from domain.standing import Recorded, Session, Standing
 from domain.submission import SCORE_MAX
@@ -115,7 +115,7 @@ async def test_one_id_for_two_players_in_one_bulk_is_the_first_ones(
 
 
 async def test_a_thousand_inputs_of_few_players_add_up(parts: Parts, ready: LocalCluster) -> None:
-    answers: list[Recorded | ShardboardError] = await submit_scores(
+    answers: list[Recorded | Exception] = await submit_scores(
         parts, [make_submission(number % 7, 1) for number in range(1000)]
     )
     assert {type(answer) for answer in answers} == {Recorded}

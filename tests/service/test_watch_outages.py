@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from domain.errors import Unavailable
+from domain.resilience.breaker import State
 from domain.standing import Recorded, StandingPage
 from infra.local.cluster import LocalCluster
 from ranking.rebuild import Rebuild
@@ -237,6 +238,7 @@ async def test_who_watches_keeps_the_last_state_while_nothing_answers(ready: Loc
         finally:
             await asyncio.gather(valkey.start(), pgbouncer.start())
         await until(lambda: ranks_are_there(filled))
+        await until(lambda: filled.router.shards["shard2"].postgres.breaker.state is State.CLOSED)
         recorded = await submit_score(filled, make_submission(1, 50_000))
         await until_first(seen, recorded)
 

@@ -11,6 +11,7 @@ import pytest
 from db.ownership import thaw_buckets
 from db.players import read_players
 from db.postgres import Postgres
+from db.scores import Outcomes
 from domain.errors import Unavailable
 from domain.standing import Player
 from infra.local.cluster import LocalCluster
@@ -59,6 +60,12 @@ def claims(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return told
 
 
+def _require_shed(error: Unavailable) -> None:
+    """What starved cores cannot take is refused, and not recorded; any other failure is one of the switch."""
+    if "more work waiting" not in str(error):
+        raise error
+
+
 async def test_nobody_notices_a_switch_but_by_a_short_wait(shards: LocalCluster, router: Router) -> None:
     async with opened_router(shards) as other:
         stop = asyncio.Event()
@@ -66,15 +73,25 @@ async def test_nobody_notices_a_switch_but_by_a_short_wait(shards: LocalCluster,
 
         async def write(through: Router, user: int) -> None:
             while not stop.is_set():
-                assert (await through.record(make_submission(user, 1))).outcome == "recorded"
-                recorded[user] += 1
+                try:
+                    assert (await through.record(make_submission(user, 1))).outcome == "recorded"
+                except Unavailable as error:
+                    _require_shed(error)
+                    await asyncio.sleep(0.01)
+                else:
+                    recorded[user] += 1
 
         async def write_many() -> None:
             while not stop.is_set():
                 answers = await router.record_all([make_submission(user, 1) for user in recorded])
-                assert {getattr(answer, "outcome", answer) for answer in answers} == {"recorded"}
-                for user in recorded:
-                    recorded[user] += 1
+                for user, answer in zip(recorded, answers, strict=True):
+                    if isinstance(answer, Unavailable):
+                        _require_shed(answer)
+                    else:
+                        assert isinstance(answer, Outcomes)
+                        assert answer.outcome == "recorded"
+                        recorded[user] += 1
+                await asyncio.sleep(0)
 
         async def read() -> None:
             seen = 0

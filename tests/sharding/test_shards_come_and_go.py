@@ -85,7 +85,7 @@ async def test_a_router_follows_shards_that_come_and_go(grown: LocalCluster) -> 
         await router.refresh()
         assert list(router.shards) == ["shard1", "shard2"]
         assert (await late).outcome == "moved"
-        await until(lambda: left.postgres._lanes is None)
+        await until(lambda: left.postgres._lanes.is_closed)
         assert (await router.record(make_submission(MOVING[0], 100))).total == 111
 
         unwatch()

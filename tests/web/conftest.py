@@ -72,17 +72,18 @@ async def watch(site: Site) -> AsyncIterator[Watch]:
 async def open_page(browser: Browser, site: Site, watch: Watch) -> AsyncIterator[OpenPage]:
     """Opens pages, each in a profile of its own: `await open_page("/", viewport=…, color_scheme="dark")`.
 
-    `first` is JavaScript that runs before that of the page.
+    `first` is JavaScript that runs before that of the page. A path of None leaves the page blank.
     """
     contexts = []
 
-    async def open_(path: str = "/", first: str = "", **options: Any) -> Page:
+    async def open_(path: str | None = "/", first: str = "", **options: Any) -> Page:
         context = await browser.new_context(base_url=site.url, **options)
         contexts.append(context)
         await watch.add(context)
         await context.add_init_script(first)
         page = await context.new_page()
-        await page.goto(path)
+        if path is not None:
+            await page.goto(path)
         return page
 
     yield open_

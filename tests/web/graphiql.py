@@ -53,9 +53,8 @@ class GraphiQL:
 
         async def is_there() -> bool:
             nonlocal seen
-            lines = await self.page.locator(".graphiql-response .view-line").evaluate_all(_READ_LINES)
             try:
-                seen = json.loads(lines.replace("\xa0", " "))
+                seen = json.loads(await self.shown())
             except ValueError:
                 return False
             return bool(seen.get("data") and wanted(seen["data"]))
@@ -65,3 +64,14 @@ class GraphiQL:
         except TimeoutError:
             raise AssertionError(f"not the answer that was waited for: {seen}") from None
         return seen["data"]
+
+    async def type_headers(self, headers: str) -> None:
+        """Put something into the headers editor."""
+        await self.page.get_by_role("button", name="Headers", exact=True).click()
+        await self.page.locator(".graphiql-editor-tool .graphiql-editor:not(.hidden) .view-lines").click()
+        await self.page.keyboard.insert_text(headers)
+
+    async def shown(self) -> str:
+        """The text of the answer, as far as the editor shows it."""
+        lines: str = await self.page.locator(".graphiql-response .view-line").evaluate_all(_READ_LINES)
+        return lines.replace("\xa0", " ")

@@ -27,15 +27,20 @@ class Site:
         cluster: where shards and Valkey run.
         processes: how many share the port.
         variables: further SHARDBOARD_… variables.
+
+    Attributes:
+        key: the server key, which `http`, `query` and `submit` send.
     """
 
     def __init__(self, cluster: LocalCluster, processes: int = 1, **variables: str) -> None:
         self.port = find_free_port({cluster.port})
         self.url = f"http://127.0.0.1:{self.port}"
-        self.http = httpx.AsyncClient(base_url=self.url, timeout=10)
         self._count = processes
         self._redis_url = cluster.redis_url
-        self._environment = os.environ | api_environment(cluster) | {"SHARDBOARD_PORT": str(self.port)} | variables
+        environment = api_environment(cluster)
+        self.key = environment["SHARDBOARD_SERVER_KEY"]
+        self.http = httpx.AsyncClient(base_url=self.url, timeout=10, headers={"authorization": f"Bearer {self.key}"})
+        self._environment = os.environ | environment | {"SHARDBOARD_PORT": str(self.port)} | variables
         self._processes: list[asyncio.subprocess.Process] = []
 
     async def start(self) -> None:
@@ -59,6 +64,12 @@ class Site:
         for process in self._processes:
             await asyncio.wait_for(process.wait(), _STOP_SECONDS_MAX)
         self._processes = []
+
+    async def restart(self, **variables: str) -> None:
+        """End all processes and start them with these variables beside those from before."""
+        await self.stop()
+        self._environment = self._environment | variables
+        await self.start()
 
     async def query(self, document: str, **variables: Any) -> dict[str, Any]:
         """The data of one operation that must succeed."""

@@ -98,3 +98,20 @@ async def test_a_real_deployment_offers_neither_form_nor_graphiql(
     await expect(page.get_by_role("form")).to_have_count(0)
     await expect(page.get_by_text("Submit a score")).to_have_count(0)
     await expect(page.get_by_text("GraphiQL")).to_have_count(0)
+    assert (await other.http.get("/settings.json")).json() == {"submit": False, "graphiql": False}
+
+
+async def test_the_form_shows_the_key_of_the_set_up(open_page: OpenPage, site: Site) -> None:
+    page = await open_page("/")
+    await fill(page, "2", "Grace", "150")
+    async with page.expect_request(lambda request: "submitScore" in (request.post_data or "")) as submission:
+        await page.get_by_role("button", name="Submit").click()
+    assert await (await submission.value).header_value("authorization") == f"Bearer {site.key}"
+    await expect(page.locator(".submit-outcome")).to_have_text("Grace has 150, rank 1.")
+
+
+async def test_a_page_of_another_name_gets_neither_key_nor_form(site: Site) -> None:
+    # A name of anybody's that leads here: what its page asks for has that name.
+    answer = await site.http.get("/settings.json", headers={"host": f"rebound.example:{site.port}"})
+    assert answer.json() == {"submit": False, "graphiql": True}
+    assert site.key not in answer.text

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from playwright.async_api import expect
 
+from tests.waiting import until
+from tests.web.browser import Watch
 from tests.web.conftest import MakeSite, OpenPage
 from tests.web.graphiql import VIEWPORT, GraphiQL
 from tests.web.site import Site
@@ -84,6 +86,49 @@ async def test_every_example_runs(graphiql: GraphiQL, site: Site) -> None:
     ]
 
 
+async def test_what_is_typed_into_headers_wins_over_the_key(graphiql: GraphiQL, site: Site, watch: Watch) -> None:
+    watch.expect("401 (Unauthorized)")
+    await graphiql.open_example("submitScore")
+    await graphiql.type_headers('{"Authorization": "Bearer of_nobody_at_all"}')
+    await graphiql.run()
+
+    async def is_refused() -> bool:
+        return "UNAUTHENTICATED" in await graphiql.shown()
+
+    await until(is_refused)
+    assert await site.query('{ rank(userId: "42") { gamesPlayed } }') == {"rank": None}
+
+
+async def test_queries_and_subscriptions_are_sent_with_the_key(
+    make_site: MakeSite, open_page: OpenPage, watch: Watch
+) -> None:
+    watch.expect("foreign host")
+    closed = await make_site(SHARDBOARD_READS_OPEN="false")
+    await closed.submit(7, "Grace", 900)
+    page = await open_page(f"{closed.url}/graphql", viewport=VIEWPORT)
+    graphiql = GraphiQL(page)
+    await expect(page.get_by_role("region", name="Examples")).to_contain_text("sent with the server key of this set-up")
+    for field in ("leaderboard", "topChanged"):
+        await graphiql.open_example(field)
+        await graphiql.run()
+        assert "Grace" in str(await graphiql.answer(shows(field)))
+    assert closed.key not in await page.content()
+    assert closed.key not in await page.evaluate("JSON.stringify({ ...localStorage, ...sessionStorage })")
+
+
+async def test_without_a_key_it_says_where_one_goes(make_site: MakeSite, open_page: OpenPage, watch: Watch) -> None:
+    watch.expect("foreign host")
+    real = await make_site(SHARDBOARD_TRY_OUT="false")
+    page = await open_page(f"{real.url}/graphql", viewport=VIEWPORT)
+    examples = page.get_by_role("region", name="Examples")
+    await expect(examples).to_contain_text("To submit, write a server key or a player’s token into Headers")
+    graphiql = GraphiQL(page)
+    await graphiql.open_example("submitScore")
+    await graphiql.type_headers(f'{{"authorization": "Bearer {real.key}"}}')
+    await graphiql.run()
+    assert (await graphiql.answer(shows("submitScore")))["submitScore"]["standing"]["totalScore"] == 1200
+
+
 async def test_the_explorer_writes_the_query_and_the_history_keeps_it(graphiql: GraphiQL) -> None:
     page = graphiql.page
     await graphiql.open_example("history")
@@ -115,7 +160,9 @@ async def test_the_page_is_for_browsers_alone(site: Site) -> None:
     assert "connect-src 'self'" in page.headers["content-security-policy"]
     for accept in ("*/*", "application/json", "application/graphql-response+json", ""):
         answer = await site.http.get(
-            "/graphql", params={"query": "{ leaderboard { totalCount } }"}, headers={"accept": accept}
+            "/graphql",
+            params={"query": "{ leaderboard { totalCount } }"},
+            headers={"accept": accept, "graphql-require-preflight": "1"},
         )
         assert answer.status_code == 200
         assert answer.headers["content-type"].partition(";")[0] in (
@@ -130,4 +177,4 @@ async def test_it_can_be_switched_off(make_site: MakeSite) -> None:
     answer = await site.http.get("/graphql", headers={"accept": BROWSER})
     assert answer.headers["content-type"].partition(";")[0] == "application/json"
     assert "<html" not in answer.text
-    assert (await site.http.get("/settings.json")).json() == {"submit": True, "graphiql": False}
+    assert (await site.http.get("/settings.json")).json() == {"submit": True, "graphiql": False, "key": site.key}

@@ -28,6 +28,7 @@ async def test_what_goes_wrong_in_a_page_is_seen(open_page: OpenPage, watch: Wat
 
 
 async def test_no_other_host_is_reached(open_page: OpenPage, watch: Watch) -> None:
+    watch.expect("favicon.ico")  # which browsers ask for beside what is no page
     page = await open_page("/settings.json")
     with pytest.raises(Error, match="ERR_NAME_NOT_RESOLVED"):
         await page.goto("http://elsewhere.example/")

@@ -3,6 +3,7 @@ import { connection } from "./api/client.ts";
 import { useLiveTop } from "./api/useLiveTop.ts";
 import { LiveTop } from "./board/LiveTop.tsx";
 import { LowerPage } from "./board/LowerPage.tsx";
+import { ClosedBoard, Refused, useRefusal } from "./board/Refused.tsx";
 import { PlayerView } from "./player/PlayerView.tsx";
 import type { Settings } from "./settings.ts";
 import { Header } from "./shell/Header.tsx";
@@ -21,6 +22,7 @@ export function App({ settings }: Props) {
   // Kept up on every view, so that the light is true everywhere and the way back shows the board at once.
   const live = useLiveTop(place.show);
   const best = live?.entries[0]?.totalScore;
+  const refusal = useRefusal();
   useFocusOnArrival(viewOf(place));
   return (
     <>
@@ -30,10 +32,17 @@ export function App({ settings }: Props) {
       <Header connection={state} show={place.show} />
       <div className="columns">
         <main id="main" tabIndex={-1}>
-          {place.view === "top" && <LiveTop live={live} isLive={state.name === "live"} show={place.show} />}
-          {place.view === "page" && <LowerPage after={place.after} show={place.show} best={best} />}
-          {place.view === "player" && (
-            <PlayerView key={place.userId} userId={place.userId} show={place.show} best={best} />
+          {refusal?.name === "closed" ? (
+            <ClosedBoard until={refusal.until} />
+          ) : (
+            <>
+              <Refused />
+              {place.view === "top" && <LiveTop live={live} isLive={state.name === "live"} show={place.show} />}
+              {place.view === "page" && <LowerPage after={place.after} show={place.show} best={best} />}
+              {place.view === "player" && (
+                <PlayerView key={place.userId} userId={place.userId} show={place.show} best={best} />
+              )}
+            </>
           )}
         </main>
         <Suspense>

@@ -11,12 +11,14 @@ import "./styles/board.css";
 import "./styles/player.css";
 import "./styles/submit.css";
 
+const settings = readSettings();
+const key = settings.then((offered) => offered.key);
 const root = document.getElementById("root");
 if (root === null) throw new Error("index.html has no #root");
 createRoot(root).render(
   <StrictMode>
-    <Provider value={createClient()}>
-      <App settings={readSettings()} />
+    <Provider value={createClient(key)}>
+      <App settings={settings} />
     </Provider>
   </StrictMode>,
 );

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from app.cli.find_settings import data_option, find_settings
 from app.cli.fleet import free_bytes, open_fleet
 from app.cli.output import megabytes, print_table, say
 from app.settings import Settings
+from app.traces.run import traced
 from domain.move import ENDED, Move, Phase, Wish
 from service.move_status import MoveStatus, read_plan_status
 from service.plan_moves import By, Drain, MoveBuckets, Plan, Rebalance, Revert, plan_moves, write_down
@@ -103,7 +104,7 @@ def pause(data: Path | None) -> None:
 @data_option
 def resume(pause_ms_max: int, data: Path | None) -> None:
     """Go on with moves that were paused, or whose mover was stopped or killed."""
-    asyncio.run(_steer_and_run(find_settings(data), Wish.RUN, pause_ms_max))
+    _run_traced(_steer_and_run(find_settings(data), Wish.RUN, pause_ms_max))
 
 
 @click.command()
@@ -114,18 +115,18 @@ def abort(pause_ms_max: int, data: Path | None) -> None:
 
     Buckets that were switched before stay where they are; `shards revert` moves them back.
     """
-    asyncio.run(_steer_and_run(find_settings(data), Wish.ABORT, pause_ms_max))
+    _run_traced(_steer_and_run(find_settings(data), Wish.ABORT, pause_ms_max))
 
 
 @click.command("clean-up")
 @data_option
 def clean_up(data: Path | None) -> None:
     """Delete the copies that moves kept at their sources."""
-    asyncio.run(_clean_up(find_settings(data)))
+    _run_traced(_clean_up(find_settings(data)))
 
 
 def _plan_and_run(wanted: Wanted, *, dry_run: bool, keep_copies: bool, pause_ms_max: int, data: Path | None) -> None:
-    asyncio.run(_carry_out_plan(find_settings(data), wanted, dry_run, keep_copies, pause_ms_max, free_bytes(data)))
+    _run_traced(_carry_out_plan(find_settings(data), wanted, dry_run, keep_copies, pause_ms_max, free_bytes(data)))
 
 
 async def _carry_out_plan(
@@ -147,6 +148,11 @@ async def _carry_out_plan(
 async def _steer(settings: Settings, wish: Wish) -> list[Move]:
     async with open_fleet(settings) as fleet:
         return await steer_moves(fleet, wish)
+
+
+def _run_traced(work: Coroutine[Any, Any, None]) -> None:
+    with traced():
+        asyncio.run(work)
 
 
 async def _steer_and_run(settings: Settings, wish: Wish, pause_ms_max: int) -> None:

@@ -31,6 +31,9 @@ create or replace function record_sessions(
     board_revision bigint
 )
 language plpgsql
+-- The service's role writes through this function and may write to none of its tables by itself.
+security definer
+set search_path = public, pg_temp
 -- A table that was empty when the plan was made must not be read from end to end when it has grown.
 set enable_seqscan = off
 -- The planner takes the rows of a batch for one or two, and would join them with each other in a loop.

@@ -5,15 +5,20 @@ import { getMainDefinition } from "@apollo/client/utilities";
 import { createClient } from "graphql-ws";
 import { run } from "./steps.mjs";
 
-const [, , url, way] = process.argv;
-const sockets = createClient({ url: `${url.replace("http", "ws")}/graphql`, retryAttempts: 0 });
+const [, , url, way, key] = process.argv;
+const authorization = `Bearer ${key}`;
+const sockets = createClient({
+  url: `${url.replace("http", "ws")}/graphql`,
+  retryAttempts: 0,
+  connectionParams: { authorization },
+});
 const byWebSocket = new GraphQLWsLink(sockets);
 const isSubscription = ({ query }) => getMainDefinition(query).operation === "subscription";
 const client = new ApolloClient({
   cache: new InMemoryCache(),
   link:
     way === "http"
-      ? ApolloLink.split(isSubscription, byWebSocket, new HttpLink({ uri: `${url}/graphql` }))
+      ? ApolloLink.split(isSubscription, byWebSocket, new HttpLink({ uri: `${url}/graphql`, headers: { authorization } }))
       : byWebSocket,
 });
 const messages = (error) =>

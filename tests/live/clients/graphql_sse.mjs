@@ -1,7 +1,12 @@
 import { createClient } from "graphql-sse";
 import { run } from "./steps.mjs";
 
-const client = createClient({ url: `${process.argv[2]}/graphql`, retryAttempts: 0 });
+const [, , url, , key] = process.argv;
+const client = createClient({
+  url: `${url}/graphql`,
+  retryAttempts: 0,
+  headers: { authorization: `Bearer ${key}` },
+});
 
 await run({
   async execute(query, variables) {

@@ -1,7 +1,12 @@
 import { createClient } from "graphql-ws";
 import { run } from "./steps.mjs";
 
-const client = createClient({ url: `${process.argv[2].replace("http", "ws")}/graphql`, retryAttempts: 0 });
+const [, , url, , key] = process.argv;
+const client = createClient({
+  url: `${url.replace("http", "ws")}/graphql`,
+  retryAttempts: 0,
+  connectionParams: { authorization: `Bearer ${key}` },
+});
 
 await run({
   async execute(query, variables) {

@@ -2,8 +2,13 @@ import { Client, fetchExchange, subscriptionExchange } from "@urql/core";
 import { createClient } from "graphql-ws";
 import { run } from "./steps.mjs";
 
-const [, , url, way] = process.argv;
-const sockets = createClient({ url: `${url.replace("http", "ws")}/graphql`, retryAttempts: 0 });
+const [, , url, way, key] = process.argv;
+const authorization = `Bearer ${key}`;
+const sockets = createClient({
+  url: `${url.replace("http", "ws")}/graphql`,
+  retryAttempts: 0,
+  connectionParams: { authorization },
+});
 const bySocket = subscriptionExchange({
   enableAllOperations: way === "all-ws",
   forwardSubscription: ({ query, variables }) => ({
@@ -15,6 +20,7 @@ const byFetch = { exchanges: [fetchExchange], fetchSubscriptions: true };
 const client = new Client({
   url: `${url}/graphql`,
   preferGetMethod: false,
+  fetchOptions: { headers: { authorization } },
   ...(way === "sse" ? byFetch : { exchanges: [bySocket, fetchExchange] }),
 });
 const messages = (error) => error.graphQLErrors.map(({ message }) => message);

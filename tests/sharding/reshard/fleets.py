@@ -11,7 +11,7 @@ from typing import Any
 
 from db.directory import DirectoryEntry
 from db.postgres import ConnectionLimits, Postgres
-from db.replication import list_traces
+from db.replication import drop_slot, list_traces, read_slots
 from domain.move import Move
 from infra.local.cluster import LocalCluster
 from service.plan_moves import MoveBuckets, Plan, plan_moves, write_down
@@ -21,12 +21,16 @@ from sharding.reshard.mover import Mover
 from sharding.router import Router
 from tests.db.shards import connected
 from tests.factories import make_submission
+from tests.sharding.routers import reset_owners
+from tests.waiting import until
 
 TABLES = {
     "players": "bucket, user_id, username, created_at",
     "leaderboard": "bucket, board_id, user_id, total_score, games_played, last_played, revision",
     "game_sessions": "*",
 }
+
+_SUBSCRIPTIONS = "select subname from pg_subscription where starts_with(subname, 'shardboard_move_')"
 
 
 @asynccontextmanager
@@ -38,6 +42,23 @@ async def opened_fleet(cluster: LocalCluster) -> AsyncIterator[Fleet]:
         yield Fleet(entries, direct)
     finally:
         await asyncio.gather(*(postgres.close() for postgres in direct.values()))
+
+
+async def take_moves_away(cluster: LocalCluster) -> None:
+    """Give moved buckets back and drop whatever else a test left of its moves."""
+    for shard in cluster.shards:
+        async with connected(shard.direct_url) as connection:
+            for (name,) in await connection.fetch(_SUBSCRIPTIONS):
+                await connection.execute(f"alter subscription {name} disable")
+                await connection.execute(f"alter subscription {name} set (slot_name = none)")
+                await connection.execute(f"drop subscription {name}")
+    async with opened_fleet(cluster) as fleet:
+        for postgres in fleet.direct.values():
+            for slot in await read_slots(postgres):
+                await until(lambda postgres=postgres, name=slot.name: drop_slot(postgres, name))  # type: ignore[misc]
+            for (name,) in await postgres.call("select pubname from pg_publication"):
+                await postgres.call(f"drop publication {name}")
+    await reset_owners(cluster)
 
 
 async def play(router: Router, users: Sequence[int], games: int, seed: int = 1) -> None:

@@ -20,6 +20,8 @@ export type SubmitScoreInput = {
    * Without one, the service makes one, and a retry counts twice.
    */
   readonly submissionId?: string | null | undefined;
+  /** Where the game signs its submissions: `t=<seconds since 1970>,k=<game>,v1=<HMAC-SHA256 in hex>`; README says over what. */
+  readonly signature?: string | null | undefined;
 };
 
 export type RowFragment = { readonly rank: number | null, readonly userId: string, readonly username: string, readonly totalScore: number, readonly gamesPlayed: number, readonly lastPlayed: string };

@@ -1,6 +1,7 @@
 import { useEffect } from "react";
 import { useSubscription } from "urql";
 import { backoffMs, waitOrWake } from "./backoff.ts";
+import { reads } from "./client.ts";
 import { WatchTopDocument, type WatchTopSubscription } from "./operations.ts";
 import { useKept } from "./useKept.ts";
 
@@ -13,16 +14,18 @@ const REFUSED_COUNTS_AS_RETRIES = 3;
 export function useLiveTop(first: number): LiveTop | undefined {
   const [result, subscribe] = useSubscription({ query: WatchTopDocument, variables: { first } });
   // The socket mends itself; a subscription that the service refused or ended must be asked for again.
-  const { fetching, error } = result;
+  const { error } = result;
   useEffect(() => {
-    if (fetching && error === undefined) return;
+    if (error === undefined) return;
     let dropped = false;
-    void waitOrWake(backoffMs(REFUSED_COUNTS_AS_RETRIES, Math.random())).then(() => {
-      if (!dropped) subscribe();
-    });
+    void waitOrWake(backoffMs(REFUSED_COUNTS_AS_RETRIES, Math.random()))
+      .then(reads.over)
+      .then(() => {
+        if (!dropped) subscribe();
+      });
     return () => {
       dropped = true;
     };
-  }, [fetching, error, subscribe]);
+  }, [error, subscribe]);
   return useKept("top", result.data?.topChanged);
 }

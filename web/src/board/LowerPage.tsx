@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import type { RowFragment } from "../api/operations.ts";
+import { refusalOf } from "../api/refusalOf.ts";
 import { PlaceLink } from "../shell/PlaceLink.tsx";
 import { useTrail } from "../shell/navigation.ts";
 import { hrefOf, placeOf, type PageSize, type Place } from "../shell/place.ts";
@@ -44,7 +45,7 @@ export function LowerPage({ after, show, best }: Props) {
         {page !== undefined && (
           <p className="as-of">
             As of <Instant at={page.asOf} as="clock" />
-            {error !== undefined && " – the service does not answer"}
+            {error !== undefined && refusalOf(error) === null && " – the service does not answer"}
           </p>
         )}
         <Turns place={place} next={page?.pageInfo} />

@@ -2,8 +2,14 @@ import { type GraphiQLPlugin, useGraphiQL, useGraphiQLActions } from "@graphiql/
 
 import { type Example, EXAMPLES } from "./examples.ts";
 
-/** A list of example operations; a click opens one in a tab, with variables made for it. */
-function Examples() {
+const HEADER = '{"authorization": "Bearer …"}';
+
+/**
+ * A list of example operations; a click opens one in a tab, with variables made for it.
+ *
+ * `hasKey` says whether they are sent with a server key.
+ */
+function Examples({ hasKey }: { readonly hasKey: boolean }) {
   const actions = useGraphiQLActions();
   const queryEditor = useGraphiQL((state) => state.queryEditor);
   const variableEditor = useGraphiQL((state) => state.variableEditor);
@@ -23,6 +29,12 @@ function Examples() {
     <section aria-label="Examples">
       <div className="graphiql-doc-explorer-title">Examples</div>
       <p className="examples-about">A click opens one in a tab of its own, ready to be run.</p>
+      <p className="examples-about">
+        {hasKey
+          ? "All of them are sent with the server key of this set-up. To send another one, such as the admin key of cluster.json, write it into Headers: "
+          : "To submit, write a server key or a player’s token into Headers: "}
+        <code>{HEADER}</code>
+      </p>
       <ul className="examples-list">
         {EXAMPLES.map((example) => (
           <li key={example.field}>
@@ -51,4 +63,6 @@ function Icon() {
   );
 }
 
-export const EXAMPLES_PLUGIN: GraphiQLPlugin = { title: "Examples", icon: Icon, content: Examples };
+export function examplesPlugin(hasKey: boolean): GraphiQLPlugin {
+  return { title: "Examples", icon: Icon, content: () => <Examples hasKey={hasKey} /> };
+}

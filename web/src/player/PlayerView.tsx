@@ -1,5 +1,6 @@
 import { useEffect } from "react";
 import type { ReadPlayerQuery } from "../api/operations.ts";
+import { refusalOf } from "../api/refusalOf.ts";
 import { Standings, StandingsComing } from "../board/Standings.tsx";
 import { PlaceLink } from "../shell/PlaceLink.tsx";
 import type { PageSize } from "../shell/place.ts";
@@ -47,7 +48,13 @@ export function PlayerView({ userId, show, best }: Props) {
         </div>
       )}
       {player !== undefined && standing !== null && (
-        <PlayerSections player={player} standing={standing} show={show} best={best} failed={error !== undefined} />
+        <PlayerSections
+          player={player}
+          standing={standing}
+          show={show}
+          best={best}
+          failed={error !== undefined && refusalOf(error) === null}
+        />
       )}
     </article>
   );

@@ -1,4 +1,5 @@
 import type { CombinedError } from "urql";
+import { refusalOf } from "../api/refusalOf.ts";
 import { mayPass, problemOf } from "./problem.ts";
 
 interface Props {
@@ -10,6 +11,8 @@ interface Props {
 
 /** Stands where something could not be loaded and nothing older is known. */
 export function Failed({ what, error, retry }: Props) {
+  // The page itself says why that is, and when it goes on.
+  if (refusalOf(error) !== null) return <p className="notice">{what} will show here then.</p>;
   return (
     <div className="notice notice-failed" role="alert">
       <p>

@@ -1,0 +1,1 @@
+"""What the processes of a machine measure, put together and served at `GET /metrics`."""

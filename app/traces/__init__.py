@@ -1,0 +1,1 @@
+"""Traces by OTLP, where an operator names who takes them."""

@@ -1,0 +1,1 @@
+"""More is asked of the service than it can do."""

@@ -1,0 +1,1 @@
+"""What the service measures of itself: the instruments, and the list of all of them."""

@@ -1,0 +1,1 @@
+"""Backups of all shards to one map of buckets, and what is made of them again."""
