@@ -35,7 +35,7 @@ from service.player_tokens import Algorithm, PlayerTokens, TokenRules
 from service.prepare import keep_partitions_ready
 from service.rate_limits import RateLimits
 from service.relay import Relay
-from service.serving import require_servable
+from service.serving import Serving, require_servable
 from service.shard_workers import ShardWorkers
 from service.sql_ranks import SqlRanks
 from service.watches import Watches
@@ -82,6 +82,7 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
         players=PlayerObserver(store),
     )
     relay = Relay(parts, interval_s=settings.relay_interval_ms / 1000)
+    serving = Serving(router)
     keepers = ShardWorkers(router, lambda shard: _keep_partitions(shard.postgres, settings))
     lookers = ShardWorkers(router, lambda shard: shard.replicas.keep_looking())
     observer = ShardObserver(router)
@@ -91,7 +92,7 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
         await router.open()
         await store.open()
         if background:
-            await require_servable(router)
+            await serving.start()
             await signals.start()
             relay.start()
             keepers.start()
@@ -114,6 +115,7 @@ async def open_parts(settings: Settings, *, background: bool = True) -> AsyncIte
         await lookers.close()
         await parts.access.keys.close()
         await relay.close()
+        await serving.close()
         await router.close()
         await parts.seen_ids.close()
         await signals.close()

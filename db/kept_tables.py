@@ -47,5 +47,6 @@ LEFT_OUT: Mapping[str, str] = {
     "bucket_handover": "refuses old claims of other shards, and a restore leaves no shard that could make one",
     "bucket_moves": "a backup is made between moves; where one was paused it is planned anew",
     "move_markers": "belong to moves under way",
+    "serving_processes": "whoever serves says so again by itself",
     "shard_directory": "the addresses of the deployment that is restored into are its own; and it holds passwords",
 }

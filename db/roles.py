@@ -31,11 +31,13 @@ READ_TABLES: Mapping[str, Sequence[str] | None] = {
     "shard_info": None,
 }
 # What only the owner uses.
-WITHHELD_TABLES = ("boards", "move_markers")
+WITHHELD_TABLES = ("boards", "move_markers", "serving_processes")
 
 CALLED_FUNCTIONS = (
     "claim_buckets",
+    "forget_serving",
     "make_session_months",
+    "note_serving",
     "read_history",
     "record_sessions",
     "show_name",

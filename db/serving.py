@@ -14,8 +14,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from db.postgres import Postgres
+from db.schema import SchemaState
 from domain.resilience.limits import SERVING_FORGOTTEN_S
 
+_NOTE = "select revision, contracted_to from note_serving($1, $2, $3, $4, $5)"
+_FORGET = "select forget_serving($1)"
 _LIST = f"""
     select process_id, version, schema_known, host, pid, extract(epoch from clock_timestamp() - seen_at)::float8
     from serving_processes
@@ -24,7 +27,7 @@ _LIST = f"""
 """
 _SHOWN_MAX = 5
 _EXISTS = text("select to_regclass('serving_processes') is not null")
-# Who wants to say that it serves waits for the end of the transaction.
+# Who wants to say that it serves waits for the end of the transaction; see note_serving.
 _LOCK = text("lock table serving_processes in share row exclusive mode")
 
 
@@ -45,6 +48,27 @@ class ServingProcess:
 
     def __str__(self) -> str:
         return f"{self.version} (schema {self.schema_known}) on {self.host}, pid {self.pid}"
+
+
+async def note_serving(postgres: Postgres, process: ServingProcess) -> SchemaState:
+    """Say that a process serves the shard; gives the state of its tables.
+
+    Raises:
+        Unavailable: the shard does not answer.
+    """
+    ((revision, contracted_to),) = await postgres.call(
+        _NOTE, process.process_id, process.version, process.schema_known, process.host, process.pid
+    )
+    return SchemaState(revision, contracted_to)
+
+
+async def forget_serving(postgres: Postgres, process: ServingProcess) -> None:
+    """Say that it serves no more.
+
+    Raises:
+        Unavailable: the shard does not answer; the process is forgotten after half a minute.
+    """
+    await postgres.call(_FORGET, process.process_id)
 
 
 async def list_serving(postgres: Postgres) -> list[ServingProcess]:

@@ -55,7 +55,25 @@ shard_info = Table(
     Column("name", Text, nullable=False),
     Column("incarnation", Uuid, nullable=False, comment="made at random with the shard: binds the relay's watermark"),
     Column("pruned_before", Instant, comment="sessions older than this were pruned: none may come in again"),
+    Column(
+        "contracted_to",
+        Text,
+        nullable=False,
+        server_default="0002",
+        comment="the last contract migration: who does not know it cannot serve",
+    ),
     CheckConstraint("singleton = 1", name="singleton"),
+)
+
+serving_processes = Table(
+    "serving_processes",
+    metadata,
+    Column("process_id", Uuid, primary_key=True),
+    Column("version", Text, nullable=False),
+    Column("schema_known", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("seen_at", Instant, nullable=False),
 )
 
 bucket_owner = Table(

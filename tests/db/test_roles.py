@@ -84,6 +84,8 @@ FORBIDDEN = [
     "delete from shard_directory",
     "update alembic_version set version_num = '0001'",
     "update shard_info set contracted_to = '9999'",
+    "delete from serving_processes",
+    "select * from serving_processes",
     "insert into bucket_moves select * from bucket_moves",
     "insert into boards values (2, 'mine')",
     "do $$ begin lock table bucket_owner in access exclusive mode; end $$",
@@ -270,7 +272,9 @@ async def test_the_service_has_these_rights_and_no_others(shard: ShardUrls) -> N
     ]
     assert [tuple(row) for row in functions] == [
         ("claim_buckets", True, True),
+        ("forget_serving", True, True),
         ("make_session_months", True, True),
+        ("note_serving", True, True),
         # Reads what the service may read, and needs no more.
         ("read_history", False, False),
         ("record_sessions", True, True),
