@@ -9,6 +9,7 @@ import asyncio
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
+from app.lingering import LingeringTransport
 from app.refusals import describe_refusal
 from domain.errors import BadUserInput
 from wire.asgi import Receive, Scope, Send, send_whole
@@ -39,7 +40,8 @@ class PatientHttp(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See the base class."""
-        super().connection_made(transport)
+        self._lingering = LingeringTransport(transport)
+        super().connection_made(self._lingering)  # type: ignore[arg-type]  # all of it that the base class uses
         self._begun_s = self.loop.time()
         self._look_later = self.loop.call_later(HEAD_S_MAX, self._look)
 
@@ -51,6 +53,7 @@ class PatientHttp(HttpToolsProtocol):
     def handle_websocket_upgrade(self) -> None:
         """See the base class; sockets have limits of their own."""
         self._stop_looking()
+        self.transport = self._lingering.inner
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
@@ -67,7 +70,7 @@ class PatientHttp(HttpToolsProtocol):
         """See the base class."""
         super().on_message_begin()
         self._begun_s = self.loop.time()
-        self._in_head = True
+        self._in_head = self._lingering.is_receiving = True
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
@@ -77,6 +80,11 @@ class PatientHttp(HttpToolsProtocol):
         if len(self.headers) > HEADERS_MAX:
             self.app = _refuse_headers
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """See the base class."""
+        self._lingering.is_receiving = False
+        super().on_message_complete()
 
     def _look(self) -> None:
         """Give up a client that is overdue, and look again when it next could be."""

@@ -34,6 +34,10 @@ LINGER_S = 0.5
 """A process that ends leaves idle connections open for so long: a request that comes meanwhile is answered, and its
 client told to connect anew, which reaches another process."""
 
+DROP_S_MAX = 2.0
+"""What a client still sends after an answer that ended its connection is read and dropped for so long: closed at once,
+it would be reset, and lose the answer."""
+
 # Read replicas. ---------------------------------------------------------------------------------------------------
 
 REPLICA_LOOK_INTERVAL_S, REPLICA_LOOK_S_MAX = 0.5, 0.5

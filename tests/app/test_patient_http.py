@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from app import patient_http
+from app import lingering, patient_http
 from app.draining import Server
 from app.patient_http import HEAD_BYTES_MAX, HEADERS_MAX, PatientHttp
 from app.server import listen
@@ -18,7 +18,7 @@ from app.shedding import Gatekeeper, SheddingProtocol
 from domain.resilience.admission import Admission
 from infra.local.ports import find_free_port
 from tests.waiting import until
-from wire.asgi import Receive, Scope, Send
+from wire.asgi import Endpoint, Receive, Scope, Send, send_whole
 
 HEAD = b"POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 10\r\n"
 
@@ -38,9 +38,9 @@ async def count_body(_scope: Scope, receive: Receive, send: Send) -> None:
 
 
 @asynccontextmanager
-async def served(**settings: Any) -> AsyncIterator[tuple[int, Server]]:
+async def served(application: Endpoint = count_body, **settings: Any) -> AsyncIterator[tuple[int, Server]]:
     port = find_free_port(set())
-    config = uvicorn.Config(count_body, http=PatientHttp, lifespan="off", log_config=None, access_log=False, **settings)
+    config = uvicorn.Config(application, http=PatientHttp, lifespan="off", log_config=None, access_log=False, **settings)
     server = Server(config, Gatekeeper(Admission()))
     serving = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", port)]))
     await until(lambda: server.started)
@@ -87,6 +87,7 @@ async def connected(port: int) -> AsyncIterator[Client]:
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(patient_http, "HEAD_S_MAX", 0.3)
     monkeypatch.setattr(patient_http, "BODY_S_MAX", 0.5)
+    monkeypatch.setattr(lingering, "DROP_S_MAX", 0.5)
 
 
 def refusal(heard: bytes) -> tuple[bytes, bytes]:
@@ -197,6 +198,40 @@ async def test_and_a_number_of_headers() -> None:
             status, body = refusal(await client.heard())
             assert status == b"HTTP/1.1 431 Request Header Fields Too Large"
             assert b"A request may have 100 headers." in body
+
+
+async def refuse_unread(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await send_whole(send, 413, [(b"connection", b"close")], b"too long")
+
+
+@pytest.mark.parametrize("head", [HEAD.replace(b"10", b"100000000") + b"\r\n", b"no request\r\n"])
+async def test_who_is_still_sending_reads_the_answer_nevertheless(head: bytes) -> None:
+    async with served(refuse_unread) as (port, server), connected(port) as client:
+        await client.say(head)
+        # Bytes that the service has not read when it closes make a reset of it, without the answer, unless it lingers.
+        await until(lambda: any(c.transport.is_closing() for c in server.server_state.connections))
+        for _ in range(20):
+            await client.say(b"x" * 65_536)
+        assert (await client.heard()).startswith((b"HTTP/1.1 413 ", b"HTTP/1.1 400 "))
+        await until(lambda: not server.server_state.connections)
+
+
+async def test_who_sends_for_ever_is_closed_all_the_same() -> None:
+    async with served(refuse_unread) as (port, server), connected(port) as client:
+        await client.say(HEAD.replace(b"10", b"100000000") + b"\r\n")
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(10):
+                while True:
+                    await client.say(b"x" * 65_536)
+        await until(lambda: not server.server_state.connections)
+
+
+async def test_who_has_sent_all_is_closed_at_once() -> None:
+    async with served(refuse_unread) as (port, server), connected(port) as client:
+        await client.say(HEAD + b"\r\n1234567890")
+        await until(lambda: server.server_state.total_requests == 1)
+        await until(lambda: not server.server_state.connections)
+        assert (await client.heard()).startswith(b"HTTP/1.1 413 ")
 
 
 def test_the_service_is_served_so() -> None:
