@@ -29,6 +29,7 @@ class LingeringTransport:
         self.write = transport.write
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
+        self.get_write_buffer_size = transport.get_write_buffer_size
         self.get_extra_info = transport.get_extra_info
 
     def is_closing(self) -> bool:

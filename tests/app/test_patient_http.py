@@ -40,7 +40,9 @@ async def count_body(_scope: Scope, receive: Receive, send: Send) -> None:
 @asynccontextmanager
 async def served(application: Endpoint = count_body, **settings: Any) -> AsyncIterator[tuple[int, Server]]:
     port = find_free_port(set())
-    config = uvicorn.Config(application, http=PatientHttp, lifespan="off", log_config=None, access_log=False, **settings)
+    config = uvicorn.Config(
+        application, http=PatientHttp, lifespan="off", log_config=None, access_log=False, **settings
+    )
     server = Server(config, Gatekeeper(Admission()))
     serving = asyncio.create_task(server.serve(sockets=[listen("127.0.0.1", port)]))
     await until(lambda: server.started)
@@ -219,10 +221,13 @@ async def test_who_is_still_sending_reads_the_answer_nevertheless(head: bytes) -
 async def test_who_sends_for_ever_is_closed_all_the_same() -> None:
     async with served(refuse_unread) as (port, server), connected(port) as client:
         await client.say(HEAD.replace(b"10", b"100000000") + b"\r\n")
+
+        async def send_for_ever() -> None:
+            while True:
+                await client.say(b"x" * 65_536)
+
         with pytest.raises(ConnectionError):
-            async with asyncio.timeout(10):
-                while True:
-                    await client.say(b"x" * 65_536)
+            await asyncio.wait_for(send_for_ever(), 10)
         await until(lambda: not server.server_state.connections)
 
 
