@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 
 from pydantic import SecretStr
 
@@ -176,12 +177,7 @@ def _text(secret: SecretStr | None) -> str | None:
 @asynccontextmanager
 async def open_postgreses(settings: Settings) -> AsyncIterator[list[Postgres]]:
     """Every shard of the deployment, through its PgBouncer; connected when first used."""
-
-    def connect(entry: DirectoryEntry) -> Postgres:
-        return Postgres(entry.name, entry.url, connection_limits(settings))
-
-    found = await find_shards(seeds_of(settings), connect, read_directory_as_service)
-    postgreses = [connect(entry) for entry in found]
+    postgreses = [_connect(entry, settings) for entry in await _find_entries(settings)]
     try:
         yield postgreses
     finally:
@@ -191,16 +187,19 @@ async def open_postgreses(settings: Settings) -> AsyncIterator[list[Postgres]]:
 @asynccontextmanager
 async def open_shards(settings: Settings) -> AsyncIterator[list[Shard]]:
     """Every shard of the deployment with its replicas, whatever the map of buckets; connected when first used."""
-    found = await find_shards(
-        seeds_of(settings),
-        lambda entry: Postgres(entry.name, entry.url, connection_limits(settings)),
-        read_directory_as_service,
-    )
-    router = make_router(settings, found)
+    router = make_router(settings, await _find_entries(settings))
     try:
         yield list(router.shards.values())
     finally:
         await router.close()
+
+
+async def _find_entries(settings: Settings) -> list[DirectoryEntry]:
+    return await find_shards(seeds_of(settings), partial(_connect, settings=settings), read_directory_as_service)
+
+
+def _connect(entry: DirectoryEntry, settings: Settings) -> Postgres:
+    return Postgres(entry.name, entry.url, connection_limits(settings))
 
 
 def seeds_of(settings: Settings) -> list[DirectoryEntry]:

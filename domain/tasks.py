@@ -1,8 +1,9 @@
-"""Ending background tasks for sure."""
+"""What goes on beside the requests, and how it is ended for sure."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any
 
@@ -23,3 +24,22 @@ async def end_tasks(tasks: Iterable[asyncio.Task[Any]]) -> None:
         for task in ended:
             if not task.cancelled():
                 task.exception()  # looked at, so that asyncio does not complain of it
+
+
+class Background(ABC):
+    """One task that goes on from `start` to `close`."""
+
+    _task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin, in the background."""
+        self._task = asyncio.create_task(self._forever())
+
+    async def close(self) -> None:
+        """Stop, if it began."""
+        if self._task is not None:
+            await end_tasks([self._task])
+
+    @abstractmethod
+    async def _forever(self) -> None:
+        """Go on until cancelled."""

@@ -14,7 +14,7 @@ from secrets import token_hex
 from domain.errors import ShardboardError
 from domain.metrics.catalogue import PROJECTION_DRIFT
 from domain.standing import Row
-from domain.tasks import end_tasks
+from domain.tasks import Background
 from ranking.marks import Marks, take_lease
 from ranking.stored import StoredRanks
 from service.parts import Parts
@@ -30,7 +30,7 @@ _LEASE_INTERVALS = 4
 _LEASE_S_MIN = 5.0
 
 
-class DriftObserver:
+class DriftObserver(Background):
     """Looks at `ROWS_A_LOOK` standings every `interval_s`."""
 
     def __init__(self, parts: Parts, *, interval_s: float) -> None:
@@ -44,16 +44,10 @@ class DriftObserver:
         self._holder = token_hex(8)
         # Players whose standings differ.
         self._known: dict[int, None] = {}
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin, in the background."""
-        self._task = asyncio.create_task(self._forever())
 
     async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            await end_tasks([self._task])
+        """Stop; how much differs is then not known."""
+        await super().close()
         self._drift.clear()
 
     async def _forever(self) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from domain.metrics.catalogue import ACTIVE_PLAYERS
-from domain.tasks import end_tasks
+from domain.tasks import Background
 from ranking.active_players import ActivePlayers
 from ranking.store import RanksUnavailable, Store
 
@@ -17,27 +17,17 @@ INTERVAL_S = 2.0
 _NOTED_MAX = 200_000
 
 
-class PlayerObserver:
+class PlayerObserver(Background):
     """Notes who submits, which costs a tenth of a microsecond, and tells the metrics how many did of late."""
 
     def __init__(self, store: Store) -> None:
         self._players = ActivePlayers(store)
         self._noted: set[int] = set()
-        self._task: asyncio.Task[None] | None = None
 
     def note(self, user_id: int) -> None:
         """This player submitted."""
         if len(self._noted) < _NOTED_MAX:
             self._noted.add(user_id)
-
-    def start(self) -> None:
-        """Begin to tell and to count, in the background."""
-        self._task = asyncio.create_task(self._forever())
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            await end_tasks([self._task])
 
     async def _forever(self) -> None:
         while True:

@@ -26,7 +26,7 @@ from domain.metrics.catalogue import (
     WRITE_QUEUE_DEPTH,
 )
 from domain.resilience.breaker import Breaker, State
-from domain.tasks import end_tasks
+from domain.tasks import Background
 from service.parts import Parts
 from sharding.shard import Shard
 
@@ -37,7 +37,7 @@ _AWAY = (State.OPEN, State.HALF_OPEN)
 _STATM = Path("/proc/self/statm")
 
 
-class Observer:
+class Observer(Background):
     """Tells the metrics of queues, connections, breakers, watchers and the process.
 
     Args:
@@ -54,16 +54,6 @@ class Observer:
         self._directory = directory
         self._seen: set[str] = set()
         self._cpu_s = 0.0
-        self._task: asyncio.Task[None] | None = None
-
-    def start(self) -> None:
-        """Begin, in the background."""
-        self._task = asyncio.create_task(self._forever())
-
-    async def close(self) -> None:
-        """Stop."""
-        if self._task is not None:
-            await end_tasks([self._task])
 
     async def _forever(self) -> None:
         sample_at = due_at = time.monotonic()

@@ -7,17 +7,15 @@ import json
 from collections import Counter
 from typing import Any
 
-import hypothesis
 import pytest
 import requests
 import schemathesis
 from graphql import StringValueNode
-from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
-from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 
 from tests.acceptance.client import Api
+from tests.acceptance.generated import send_cases
 
 EXAMPLES = 15
 """Of each root field."""
@@ -46,19 +44,7 @@ def ask_whatever(api: Api, mode: GenerationMode) -> Counter[str]:
         assert not FAULTS & set(codes), (case.body, answer)
         answered.update(codes or ["data"])
 
-    for made in schema.get_all_operations():
-        assert isinstance(made, Ok)
-        operation = made.ok()
-        given = hypothesis.given(operation.as_strategy(generation_mode=mode))
-        hypothesis.seed(20_261_124)(
-            hypothesis.settings(
-                max_examples=EXAMPLES,
-                database=None,
-                deadline=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )(given(ask))
-        )()
+    send_cases(schema, mode, ask, each=EXAMPLES, seed=20_261_124)
     return answered
 
 

@@ -7,18 +7,16 @@ from collections import Counter
 from itertools import count
 from typing import Any
 
-import hypothesis
 import pytest
 import requests
 import schemathesis
-from hypothesis import HealthCheck, Phase
 from hypothesis import strategies as st
-from schemathesis.core.result import Ok
 from schemathesis.generation import GenerationMode
 from schemathesis.specs.openapi.checks import ignored_auth
 
 from rest.openapi import make_document
 from tests.acceptance.client import Api
+from tests.acceptance.generated import send_cases
 from tests.factories import make_id
 
 EXAMPLES = 25
@@ -54,18 +52,7 @@ def send_whatever(api: Api, mode: GenerationMode) -> Counter[tuple[str, int]]:
         response = case.call_and_validate(session=session, headers=headers, excluded_checks=[ignored_auth])
         answered[case.path, response.status_code] += 1
 
-    for made in schema.get_all_operations():
-        assert isinstance(made, Ok)
-        given = hypothesis.given(made.ok().as_strategy(generation_mode=mode))
-        hypothesis.seed(20_261_130)(
-            hypothesis.settings(
-                max_examples=EXAMPLES,
-                database=None,
-                deadline=None,
-                phases=[Phase.generate],
-                suppress_health_check=list(HealthCheck),
-            )(given(send))
-        )()
+    send_cases(schema, mode, send, each=EXAMPLES, seed=20_261_130)
     return answered
 
 

@@ -14,7 +14,6 @@ from domain.errors import Conflict, OperatorError
 from domain.submission import Submission
 from infra.local.cluster import LocalCluster
 from service.backup.manifest import read_manifest
-from service.renew_ranks import renew_ranks
 from service.submit import submit_score
 from sharding.reshard.fleet import Fleet
 from tests.chaos.faults.disk import SmallDisk
@@ -22,8 +21,7 @@ from tests.cli.movers import terminal
 from tests.cli.shell import query, shardboard
 from tests.db.shards import connected
 from tests.factories import make_submission, opened_parts
-from tests.service.backup.world import PLAYERS, held, keep, play, states, wipe
-from tests.sharding.routers import reset_owners
+from tests.service.backup.world import PLAYERS, held, keep, played_on, states, wipe
 from tests.waiting import until
 
 ROWS = "select id, user_id, score from game_sessions"
@@ -32,11 +30,8 @@ LOADED = "select exists (select from bucket_owner where state = 'frozen' and epo
 
 @pytest.fixture
 async def played(clean: LocalCluster) -> AsyncIterator[LocalCluster]:
-    async with opened_parts(clean, background=False) as parts:
-        await renew_ranks(parts)
-        await play(parts)
-    yield clean
-    await reset_owners(clean)
+    async with played_on(clean):
+        yield clean
 
 
 async def test_what_was_acknowledged_before_is_restored_once_though_scores_came_in(

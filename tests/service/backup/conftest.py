@@ -8,21 +8,15 @@ from pathlib import Path
 import pytest
 
 from infra.local.cluster import LocalCluster
-from service.renew_ranks import renew_ranks
 from sharding.reshard.fleet import Fleet
-from tests.factories import opened_parts
-from tests.service.backup.world import keep, play
-from tests.sharding.routers import reset_owners
+from tests.service.backup.world import keep, played_on
 
 
 @pytest.fixture
 async def played(clean: LocalCluster) -> AsyncIterator[LocalCluster]:
-    """Two hundred players, a thousand sessions, and their ranks."""
-    async with opened_parts(clean, background=False) as parts:
-        await renew_ranks(parts)
-        await play(parts)
-    yield clean
-    await reset_owners(clean)
+    """The cluster, with players."""
+    async with played_on(clean):
+        yield clean
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ from service.backup.check_backup import check_backup
 from service.backup.manifest import Manifest
 from service.backup.restore import Restored, load_shards, open_shards
 from service.parts import Parts
+from service.renew_ranks import renew_ranks
 from service.submit import submit_score
 from sharding.reshard.fleet import Fleet, locked_fleet
 from tests.cli.shell import query
-from tests.factories import make_id, make_submission
+from tests.factories import make_id, make_submission, opened_parts
 from tests.sharding.routers import reset_owners
 
 PLAYERS = range(1, 201)
@@ -39,6 +41,16 @@ async def play(parts: Parts) -> None:
     # Not all at once: on a machine that is busy the queues would refuse some.
     for start in range(0, len(submissions), 100):
         await asyncio.gather(*(submit_score(parts, each) for each in submissions[start : start + 100]))
+
+
+@asynccontextmanager
+async def played_on(cluster: LocalCluster) -> AsyncIterator[None]:
+    """Two hundred players, a thousand sessions, and their ranks; who owns what is as before afterwards."""
+    async with opened_parts(cluster, background=False) as parts:
+        await renew_ranks(parts)
+        await play(parts)
+    yield
+    await reset_owners(cluster)
 
 
 async def held(cluster: LocalCluster) -> list[list[tuple[Any, ...]]]:
