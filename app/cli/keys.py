@@ -14,6 +14,7 @@ import jwt
 from app.cli.find_settings import data_option, find_settings
 from app.cli.fleet import open_fleet
 from app.cli.output import json_option, print_json, print_table, say
+from app.cli.whole_help import WholeHelp
 from app.settings import Settings
 from domain.access import Scope
 from domain.errors import OperatorError
@@ -41,7 +42,7 @@ class _Span(click.ParamType[timedelta]):
 _per_minute = click.IntRange(0, KEY_PER_MINUTE_MAX)
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def keys() -> None:
     """The keys of game servers and administrators: make, list and revoke them."""
 

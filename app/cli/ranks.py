@@ -10,6 +10,7 @@ import click
 
 from app.cli.find_settings import data_option, find_settings
 from app.cli.output import json_option, print_json, print_table, progress
+from app.cli.whole_help import WholeHelp
 from app.parts import open_parts
 from app.settings import Settings
 from domain.errors import OperatorError
@@ -19,7 +20,7 @@ from service.verify_ranks import Verified, verify_ranks
 _NAMED_MAX = 20
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def ranks() -> None:
     """The ranks in Redis: compare them with the shards, or build them anew."""
 

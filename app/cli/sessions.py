@@ -11,6 +11,7 @@ import click
 from app.cli.find_settings import data_option, find_settings
 from app.cli.fleet import open_still_fleet
 from app.cli.output import json_option, megabytes, print_json, print_table, say
+from app.cli.whole_help import WholeHelp
 from app.parts import open_postgreses
 from app.settings import Settings
 from db.partitions import Month
@@ -18,7 +19,7 @@ from service.list_partitions import ShardMonths, make_and_list_partitions
 from service.prune_sessions import Pruned, prune_sessions
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def sessions() -> None:
     """The sessions' monthly partitions: list them, make them ahead, drop old ones."""
 

@@ -33,6 +33,7 @@ async def test_every_submission_reaches_the_shard_of_its_player(shards: LocalClu
         assert all(low <= bucket < low + 1024 for bucket in buckets)
 
 
+@pytest.mark.usefixtures("patient_queues")
 async def test_writes_and_reads_follow_a_bucket_that_moves(shards: LocalCluster, router: Router) -> None:
     async with opened_router(shards) as other:
         stop = asyncio.Event()

@@ -9,9 +9,10 @@ from app.cli.shards.list import list_
 from app.cli.shards.move import abort, clean_up, drain, move, pause, rebalance, resume, revert
 from app.cli.shards.status import status
 from app.cli.shards.verify import verify
+from app.cli.whole_help import WholeHelp
 
 
-@click.group()
+@click.group(cls=WholeHelp)
 def shards() -> None:
     """The shards: list, add and remove them, and move players between them while the game is on."""
 
