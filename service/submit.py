@@ -54,10 +54,9 @@ async def submit_scores(parts: Parts, inputs: Sequence[Submission | ShardboardEr
     waiting = [(index, each) for index, each in enumerate(inputs) if isinstance(each, Submission)]
 
     # Stage by stage for all of them, as a task for each would cost more than what it does.
-    anothers = await _are_anothers_ids(parts, [submission for _, submission in waiting])
-    for (index, submission), is_anothers in zip(waiting, anothers, strict=True):
-        if is_anothers:
-            answers[index] = _conflict(submission)
+    checked = await _check_ids(parts, [submission for _, submission in waiting])
+    for (index, _), refusal in zip(waiting, checked, strict=True):
+        answers[index] = refusal
     waiting = [(index, submission) for index, submission in waiting if answers[index] is None]
     recorded: list[tuple[int, Submission, Outcomes]] = []
     outcomes_or_errors = await parts.router.record_all([submission for _, submission in waiting])
@@ -93,21 +92,32 @@ def _conflict(submission: Submission) -> Conflict:
     )
 
 
-async def _are_anothers_ids(parts: Parts, submissions: Sequence[Submission]) -> list[bool]:
-    """Whether each submission's id belongs to another player, by a session or by an earlier submission of the list."""
+async def _check_ids(parts: Parts, submissions: Sequence[Submission]) -> list[Exception | None]:
+    """Why each submission is refused for its id, which may belong to another player by a session or by an earlier
+    submission of the list."""
     given = [index for index, submission in enumerate(submissions) if submission.id_given]
     try:
         seen = await parts.seen_ids.maybe_seen_all([submissions[index].id for index in given])
     except Unavailable:
         seen = [True] * len(given)
     suspects = [index for index, known in zip(given, seen, strict=True) if known]
-    found = await asyncio.gather(*(parts.router.is_anothers(submissions[index]) for index in suspects))
-    anothers = {index for index, is_anothers in zip(suspects, found, strict=True) if is_anothers}
+    asked = await asyncio.gather(
+        *(parts.router.is_anothers(submissions[index]) for index in suspects), return_exceptions=True
+    )
+    found = dict(zip(suspects, asked, strict=True))
     holders: dict[UUID, int] = {}
-    return [
-        index in anothers or holders.setdefault(submission.id, submission.user_id) != submission.user_id
-        for index, submission in enumerate(submissions)
-    ]
+    refusals: list[Exception | None] = []
+    for index, submission in enumerate(submissions):
+        is_anothers = found.get(index, False)
+        if isinstance(is_anothers, BaseException):
+            if not isinstance(is_anothers, Exception):
+                raise is_anothers
+            refusals.append(is_anothers)
+        elif is_anothers or holders.setdefault(submission.id, submission.user_id) != submission.user_id:
+            refusals.append(_conflict(submission))
+        else:
+            refusals.append(None)
+    return refusals
 
 
 async def _find_places(parts: Parts, recorded: Sequence[tuple[int, Submission, Outcomes]]) -> Sequence[Place | None]:

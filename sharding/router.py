@@ -17,7 +17,7 @@ from db.scores import Outcomes
 from domain.errors import Unavailable
 from domain.requests import current_request
 from domain.resilience.backoff import FOLLOW
-from domain.resilience.limits import FOLLOW_S_MAX, ID_CHECK_S_MAX, ID_CHECK_S_MIN
+from domain.resilience.limits import FOLLOW_S_MAX, ID_CHECK_S_MAX, ID_CHECK_S_MIN, RETRY_AWAY_S
 from domain.submission import Submission
 from sharding.members import Members
 from sharding.shard import Shard
@@ -75,10 +75,15 @@ class Router(Members):
     async def is_anothers(self, submission: Submission) -> bool:
         """Whether the submission's id is that of another player's session, on whichever shard.
 
-        The player's own shard is asked first: most such ids are a client's retries, and need no other shard then. One
-        that does not answer is left out: its ids cannot be checked, and other shards' players must not wait.
+        The player's own shard is asked first: most such ids are a client's retries, and need no other shard then.
+        Another that does not answer is left out: its ids cannot be checked, and other shards' players must not wait.
+
+        Raises:
+            Unavailable: it is another's, and the player's own shard does not say whether it is the player's, too: it
+                may have been given to another player while it could not be checked.
         """
         own: Shard | None = None
+        own_lacks_it = False
         # By the player's own shard: a slower one must not make its players wait, and starved cores slow all.
         patience_s = ID_CHECK_S_MIN
         with suppress(Unavailable, TimeoutError):
@@ -88,11 +93,18 @@ class Router(Members):
             player = await own.find_player(submission.id, 2 * ID_CHECK_S_MAX)
             if player is not None:
                 return player != submission.user_id
+            own_lacks_it = True
         others = [shard for shard in self.shards.values() if shard is not own]
         players = await asyncio.gather(
             *(shard.find_player(submission.id, patience_s) for shard in others), return_exceptions=True
         )
-        return any(isinstance(player, int) and player != submission.user_id for player in players)
+        is_anothers = any(isinstance(player, int) and player != submission.user_id for player in players)
+        if is_anothers and not own_lacks_it:
+            raise Unavailable(
+                f"The shard of player {submission.user_id} does not answer; try again with the same submissionId.",
+                RETRY_AWAY_S,
+            )
+        return is_anothers
 
     async def history(self, user_id: int, request: Callable[[int], HistoryRequest]) -> HistoryRows:
         """Sessions of one player; `request` makes the request for the player's bucket.

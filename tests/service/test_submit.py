@@ -8,7 +8,7 @@ from redis.asyncio import Redis
 from domain.errors import BadUserInput, Conflict, Unavailable
 from domain.ids import instant_of
 from domain.standing import Recorded, Session, Standing
-from domain.submission import SCORE_MAX
+from domain.submission import SCORE_MAX, Submission
 from infra.local.cluster import LocalCluster
 from ranking.projection import Projection
 from service.parts import Parts
@@ -17,6 +17,8 @@ from service.read_top import read_top
 from service.submit import submit_score, submit_scores
 from tests.factories import make_id, make_submission, opened_parts, users_of_shard
 from tests.service.boards import board_of_redis, board_of_shards, until_equal
+from tests.sharding.replicated import hanging
+from tests.waiting import until
 
 
 async def test_the_answer_holds_the_session_and_the_standing_after_it(parts: Parts) -> None:
@@ -78,6 +80,30 @@ async def test_an_id_of_another_player_is_a_conflict_on_whichever_shard(
     with pytest.raises(Conflict, match=f"submissionId {first.id} was used before with other content"):
         await submit_score(parts, make_submission(thief, 10, id=first.id, id_given=True))
     assert await board_of_shards(ready) == before == await board_of_redis(ready)
+
+
+async def test_whose_an_id_is_nobody_says_while_the_players_shard_does_not(parts: Parts, ready: LocalCluster) -> None:
+    (owner,), (thief,) = users_of_shard(1, 1), users_of_shard(2, 1)
+    first = make_submission(owner, 10, id_given=True)
+    await submit_score(parts, first)
+    used_again = make_submission(thief, 10, id=first.id, id_given=True)
+    with hanging(ready.child("pgbouncer", 2)):
+        # The thief may have been let through before, while shard1 was away: then this would be a retry.
+        with pytest.raises(Unavailable, match="try again with the same submissionId"):
+            await submit_score(parts, used_again)
+        answers = await submit_scores(parts, [used_again, make_submission(owner, 1)])
+        assert [type(answer) for answer in answers] == [Unavailable, Recorded]
+    await until(lambda: _is_conflict(parts, used_again))
+
+
+async def _is_conflict(parts: Parts, submission: Submission) -> bool:
+    try:
+        await submit_score(parts, submission)
+    except Conflict:
+        return True
+    except Unavailable:
+        return False
+    raise AssertionError("the id of another player was taken")
 
 
 async def test_each_input_of_a_bulk_stands_alone(parts: Parts, ready: LocalCluster) -> None:
