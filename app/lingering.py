@@ -44,7 +44,11 @@ class LingeringTransport:
             self.inner.close()
             return
         self._has_ended = True
-        self.inner.write_eof()
+        try:
+            self.inner.write_eof()
+        except OSError:  # the client has just reset the connection
+            self.inner.close()
+            return
         self.inner.set_protocol(_Dropping(self.inner))
         self.inner.resume_reading()
 
