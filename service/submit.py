@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from uuid import UUID
 
 from db.scores import Outcomes
 from domain.errors import Conflict, ShardboardError, Unavailable
 from domain.ids import instant_of
+from domain.resilience.deadline import within
+from domain.resilience.limits import RANK_S_MAX, RANK_SHARE
 from domain.standing import GLOBAL_BOARD, Recorded, Session, Standing, percentile_of
 from domain.submission import Submission
 from ranking.projection import Place
@@ -37,7 +40,7 @@ async def submit_score(parts: Parts, submission: Submission) -> Recorded:
     try:
         place = await parts.projection.apply(outcomes.row, submission.user_id, outcomes.total)
     except Unavailable:
-        place = await _sql_place(parts, submission, outcomes)
+        (place,) = await _sql_places(parts, [(submission, outcomes)])
     if outcomes.row is not None:
         parts.signals.changed(GLOBAL_BOARD)
     return _recorded(submission, outcomes, place)
@@ -129,17 +132,26 @@ async def _find_places(parts: Parts, recorded: Sequence[tuple[int, Submission, O
             [(outcomes.row, submission.user_id, outcomes.total) for _, submission, outcomes in recorded]
         )
     except Unavailable:
-        places = [await _sql_place(parts, submission, outcomes) for _, submission, outcomes in recorded[:SQL_RANKS_MAX]]
-        places += [None] * (len(recorded) - len(places))
+        places = await _sql_places(parts, [(submission, outcomes) for _, submission, outcomes in recorded])
     parts.signals.changed(GLOBAL_BOARD)
     return places
 
 
-async def _sql_place(parts: Parts, submission: Submission, outcomes: Outcomes) -> Place | None:
-    """A rank counted by the shards, as far as that costs the next submission nothing.
+async def _sql_places(parts: Parts, recorded: Sequence[tuple[Submission, Outcomes]]) -> list[Place | None]:
+    """Ranks counted by the shards, as far as that costs the next submission nothing and is done in time.
 
-    Redis is away, or cannot keep up. The relay mends the ranks; the session is recorded, which is what was asked for.
+    Redis is away, or cannot keep up. The relay mends the ranks; the sessions are recorded, which is what was asked for,
+    and so an answer without a rank is better than none.
     """
+    places: list[Place | None] = []
+    with suppress(TimeoutError):
+        async with asyncio.timeout(within(RANK_S_MAX) * RANK_SHARE):
+            for submission, outcomes in recorded[:SQL_RANKS_MAX]:
+                places.append(await _sql_place(parts, submission, outcomes))
+    return places + [None] * (len(recorded) - len(places))
+
+
+async def _sql_place(parts: Parts, submission: Submission, outcomes: Outcomes) -> Place | None:
     if parts.sql_ranks.busy:
         return None
     try:

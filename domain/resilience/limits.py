@@ -11,6 +11,10 @@ from __future__ import annotations
 STATEMENT_SHARE = 0.6
 """The part of a request's deadline that one statement may take: what comes after it has the rest."""
 
+RANK_S_MAX, RANK_SHARE = 2.0, 0.7
+"""Without Redis, how long the shards may take to count the rank that goes with a recorded score, and the part of that,
+or of what is left until the deadline, after which the answer goes without: a rank is not worth a recorded score's."""
+
 ID_CHECK_S_MIN, ID_CHECK_S_MAX = 0.12, 0.5
 """Whether an id is another player's is asked of all shards. One shard's player waits for another shard's answer as long
 as the player's own usually takes, between these: many wait for one that hangs, until its breaker opens."""

@@ -71,11 +71,12 @@ async def watch(api: Api) -> dict[str, Any]:
     raise AssertionError("the stream ended without a word")
 
 
+def fields(user: int) -> dict[str, object]:
+    return {"userId": str(user), "username": "Ada", "score": 1}
+
+
 async def ask_everything(api: Api, numbers: Iterator[int]) -> dict[str, dict[str, Any]]:
     """All operations at once, each answered in time."""
-
-    def fields(user: int) -> dict[str, object]:
-        return {"userId": str(user), "username": "Ada", "score": 1}
 
     def send(query: str, variables: dict[str, Any] | None = None) -> Callable[[], Awaitable[dict[str, Any]]]:
         return lambda: api.send(query, variables, extensions={"number": next(numbers)})
@@ -129,3 +130,16 @@ async def test_every_operation_is_answered_in_time(
         return codes(await ask_everything(api, numbers)) == {}
 
     await until(works)
+
+
+async def test_a_recorded_score_never_misses_its_deadline_for_its_rank(
+    clean: LocalCluster, impatient: list[Api]
+) -> None:
+    (api,) = impatient
+    await until_ranks_are_whole(clean)
+    # Redis has no rank, and the shards count none, as one of them does not answer: each is waited for, one by one.
+    with hanging(clean, "valkey"), hanging(clean, "postgres"):
+        answer = await api.send(SUBMIT_MANY, {"inputs": [fields(OTHER), fields(OTHER)]})
+    results = answer["data"]["submitScores"]
+    assert [result["error"] for result in results] == [None, None]
+    assert [result["payload"]["standing"]["rank"] for result in results] == [None, None]
