@@ -12,6 +12,10 @@ unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 LOCK := build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header
 
+# CI's machines are shared, and stand still for a second now and then: up to three tests are tried once more there. What
+# failed at first is shown; a fault that comes back fails the gate.
+AGAIN := $(if $(CI),--reruns 1 --max-suite-reruns 3 --rerun-show-tracebacks)
+
 .DEFAULT_GOAL := help
 .PHONY: help up web test format lint types imports schema web-check tests screenshots chaos chaos-reshard bench migrate lock audit venv venv-dev clean
 
@@ -50,7 +54,7 @@ web-check: venv-dev ## types, lint, tests and size of the board in the browser
 	@$(BIN)/python scripts/web.py check
 
 tests: venv-dev ## unit, integration, acceptance and browser tests: make tests WORKERS=2 ARGS="tests/db -x"
-	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(WORKERS) $(AGAIN) $(ARGS)
 
 screenshots: venv-dev ## the pictures of the board for the README (docs/images), from a seeded service
 	$(BIN)/python scripts/screenshots.py
