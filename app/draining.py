@@ -72,7 +72,7 @@ class Server(uvicorn.Server):
             await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, connection)
 
     def _make_protocol(self) -> asyncio.Protocol:
-        return self.config.http_protocol_class(  # type: ignore[call-arg]
+        return self.config.http_protocol_class(  # type: ignore[call-arg]  # Uvicorn declares any protocol, and calls its own
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
 

@@ -38,6 +38,7 @@ class PatientHttp(HttpToolsProtocol):
     _was_silent = False
     _look_later: asyncio.TimerHandle | None = None
 
+    # A socket's transport, as in the base class: asyncio's own base of all protocols declares less.
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """See the base class."""
         self._lingering = LingeringTransport(transport)
